@@ -1,0 +1,196 @@
+"""The words of the domain as frozen values. Nothing here reads a clock, a file or a database."""
+
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+
+class Force(StrEnum):
+    """Whether a duty certainly binds today (settled) or an authority still has to say so (assumed)."""
+
+    SETTLED = "settled"
+    ASSUMED = "assumed"
+
+
+class Basis(StrEnum):
+    """Whether a date stands in the text, or is our default where the text is silent."""
+
+    TEXT = "text"
+    POLICY = "policy"
+
+
+class CalendarState(StrEnum):
+    """Whether the State Council's arrangement for a year is known."""
+
+    CONFIRMED = "confirmed"
+    PROVISIONAL = "provisional"
+
+
+class Tag(StrEnum):
+    """What a unit is, for deciding which duties it owes."""
+
+    REGION = "region"
+    GOVERNMENT = "government"
+    DEPARTMENT = "department"
+    ENFORCEMENT = "enforcement"
+    TOWNSHIP = "township"
+    JUSTICE = "justice"
+    JOINT_INSPECTION = "joint-inspection"
+    EMPOWERING = "empowering"
+    PERFORMANCE = "performance"
+    MARKET = "market"
+    FINANCE = "finance"
+    COORDINATION = "coordination"
+    SUPERVISION = "supervision"
+    GOVERNMENT_OFFICE = "government-office"
+    PARK = "park"
+
+
+ANY_TAG = "*"
+
+
+class Role(StrEnum):
+    """What a post lets its holder do in a unit."""
+
+    HEAD = "head"
+    OFFICER = "officer"
+    SUPERVISOR = "supervisor"
+    ADMIN = "admin"
+
+
+class Audience(StrEnum):
+    """Who a rung speaks to."""
+
+    OFFICER = "officer"
+    HEAD = "head"
+    SUPERVISOR = "supervisor"
+
+
+class State(StrEnum):
+    """Where an obligation stands. Overdue is derived from this and a day, never stored."""
+
+    PENDING = "pending"
+    ACKNOWLEDGED = "acknowledged"
+    REPORTED = "reported"
+    CLOSED = "closed"
+    RETURNED = "returned"
+    WAIVED = "waived"
+    CANCELLED = "cancelled"
+
+
+OPEN_STATES = (State.PENDING, State.ACKNOWLEDGED, State.RETURNED)
+"""The unit still owes something: these are reminded, and overdue after the due day."""
+
+
+class Status(StrEnum):
+    """How the registry treats one provision."""
+
+    DUTY = "duty"
+    CHECKLIST = "checklist"
+    EVENT = "event"
+    GATE = "gate"
+    CONSEQUENCE = "consequence"
+    PAST = "past"
+    UNTRACKED = "untracked"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a derivation: the rule applied, the date it gave, and why it applies."""
+
+    rule: str
+    date: date
+    ground: str
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A span of days, both inclusive, with the label people use for it (2026, 2026-Q1, 2026-01, 2026-2027)."""
+
+    label: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One period of a duty in one jurisdiction, with its deadline (inclusive, ends 24:00 local)."""
+
+    duty: str
+    label: str
+    jurisdiction: str
+    covers_from: date
+    covers_to: date
+    opens: date
+    due: date
+    basis: Basis
+    force: Force
+    provisions: tuple[int, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PostHeld:
+    """A post on a day: `path` is the unit's place in the tree, `over` the subtree a supervisor looks after."""
+
+    role: Role
+    unit_id: int
+    unit: str
+    over: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person with the posts held today."""
+
+    person_id: int
+    name: str
+    posts: tuple[PostHeld, ...]
+
+    def holds(self, unit_id: int, *roles: Role) -> bool:
+        """Whether one of these posts in this unit is theirs."""
+        return any(post.unit_id == unit_id and post.role in roles for post in self.posts)
+
+    def supervises(self, path: str) -> bool:
+        """Whether a unit lies in the subtree of one of their supervising posts."""
+        return any(post.role == Role.SUPERVISOR and path.startswith(post.over) for post in self.posts)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What shows that a duty was done; all parts are optional, one must be there."""
+
+    number: str = ""
+    done_on: date | None = None
+    link: str = ""
+    note: str = ""
+    empty: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.number or self.done_on or self.link or self.note or self.empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """One unit's share of a term, as read from the store."""
+
+    id: int
+    duty: str
+    term: str
+    term_id: int
+    unit_id: int
+    unit: str
+    unit_path: str
+    state: State
+    opens: date
+    due: date
+    force: Force
+    target: int
+    tally: int
+    done_on: date | None
+    backdated: bool
+    reason: str
+
+    def overdue(self, today: date) -> bool:
+        """Open after its last day. Reported in time but not yet verified is not overdue."""
+        return self.state in OPEN_STATES and today > self.due
