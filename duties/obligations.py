@@ -1,0 +1,207 @@
+"""The use cases: acknowledge, report, count, verify, return, undo.
+
+Each runs inside the caller's transaction, writes its ledger entry first and moves the row only if it is still what
+the decision was made on. A refusal is a RefusedError with a key of the catalogue; the caller records it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from duties.errors import RefusedError
+from duties.ledger import Act, StreamRef
+from duties.model import OPEN_STATES, Actor, Evidence, Obligation, Role, State
+from duties.store import chains, changing, reading, statements
+
+UNDO_WINDOW = timedelta(minutes=10)
+UNDOABLE = frozenset({"acknowledge", "report", "count", "close", "return"})
+HOLDERS = (Role.HEAD, Role.OFFICER)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When and through what somebody acts: the instant, the local day, the channel."""
+
+    now: datetime
+    today: date
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was recorded: the obligation afterwards and the entry's number."""
+
+    obligation: Obligation
+    entry: int
+    action: str
+
+
+async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
+    """签收: the unit has seen it."""
+    one = await _found(number)
+    await _must_hold(actor, one, at, "acknowledge")
+    _must_be(one, State.PENDING, State.RETURNED)
+    return await _moved(actor, one, at, "acknowledge", State.ACKNOWLEDGED)
+
+
+async def report(actor: Actor, number: int, evidence: Evidence, at: Moment) -> Done:
+    """报结: the unit says it is done and shows by what. The completion day is the evidence's."""
+    one = await _found(number)
+    await _must_hold(actor, one, at, "report")
+    _must_be(one, *OPEN_STATES)
+    done_on = _done_on(evidence, at.today)
+    columns = {
+        "done_on": done_on,
+        "backdated": done_on < at.today,
+        "evidence": changing.evidence_text(evidence),
+    }
+    payload = {"evidence": json.loads(str(columns["evidence"])), "done_on": done_on.isoformat()}
+    return await _moved(actor, one, at, "report", State.REPORTED, payload, **columns)
+
+
+async def count(actor: Actor, number: int, topic: str, on: date, at: Moment, amount: int = 1) -> Done:
+    """One count towards a counted duty; the last one needed reports it."""
+    one = await _found(number)
+    await _must_hold(actor, one, at, "count")
+    _must_be(one, *OPEN_STATES, State.REPORTED)
+    if on > at.today:
+        raise RefusedError("refused-future", day=on)
+    if not one.opens <= on <= one.due:
+        raise RefusedError("refused-outside-term", day=on, opens=one.opens, due=one.due)
+    if any(row["on_day"] == on and row["topic"] == topic for row in await reading.counts(number)):
+        raise RefusedError("refused-counted-already", day=on, topic=topic)
+    met = one.tally + amount >= one.target
+    state = State.REPORTED if met and one.state != State.REPORTED else one.state
+    columns: dict[str, Any] = {"tally": one.tally + amount}
+    if met and one.done_on is None:
+        columns["done_on"] = on
+    payload = {"topic": topic, "on": on.isoformat(), "amount": amount}
+    done = await _moved(actor, one, at, "count", state, payload, **columns)
+    await changing.add_count(number, on, topic, amount, done.entry)
+    return done
+
+
+async def close(actor: Actor, number: int, at: Moment) -> Done:
+    """销号: the supervisor has verified it."""
+    one = await _found(number)
+    await _must_supervise(actor, one, at, "close")
+    _must_be(one, State.REPORTED)
+    return await _moved(actor, one, at, "close", State.CLOSED)
+
+
+async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
+    """退回: back to work, with a reason. The reminders start again."""
+    one = await _found(number)
+    await _must_supervise(actor, one, at, "return")
+    _must_be(one, State.REPORTED, State.CLOSED)
+    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, reason=reason, done_on=None)
+    await statements.raise_again(one.term_id)
+    return done
+
+
+async def undo(actor: Actor, at: Moment) -> Done:
+    """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since."""
+    found = await chains.last_act_of(_name(actor), "undo", at.now - UNDO_WINDOW)
+    if not found or found[0]["action"] not in UNDOABLE or found[0]["kind"] != "obligation":
+        raise RefusedError("refused-nothing-to-undo")
+    entry = found[0]
+    if entry["seq"] != entry["head_seq"]:
+        raise RefusedError("refused-acted-since", number=entry["ref"])
+    one = await _found(int(str(entry["ref"])))
+    before = json.loads(str(entry["payload"]))["before"]
+    columns = {**before, "done_on": date.fromisoformat(before["done_on"]) if before["done_on"] else None}
+    state = State(columns.pop("state"))
+    done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, **columns)
+    await changing.reverse_count(int(str(entry["id"])), done.entry)
+    await statements.raise_again(one.term_id)
+    return done
+
+
+async def cancel(number: int, reason: str, now: datetime) -> None:
+    """The duty no longer applies to the unit."""
+    one = await _found(number)
+    await chains.append(
+        StreamRef("obligation", number), _act("system", "cancel", "system", one, {"reason": reason}), now
+    )
+    await changing.move(one, State.CANCELLED, reason=reason)
+
+
+async def reopen(number: int, now: datetime) -> None:
+    """The duty applies again."""
+    one = await _found(number)
+    await chains.append(StreamRef("obligation", number), _act("system", "reopen", "system", one, {}), now)
+    await changing.move(one, State.PENDING, reason="")
+    await statements.raise_again(one.term_id)
+
+
+async def opening_tally(number: int, tally: int, now: datetime) -> None:
+    """What a unit had counted before the system was installed."""
+    one = await _found(number)
+    await chains.append(
+        StreamRef("obligation", number), _act("system", "opening", "system", one, {"tally": tally}), now
+    )
+    await changing.move(one, State.REPORTED if tally >= one.target else one.state, tally=tally)
+
+
+async def _found(number: int) -> Obligation:
+    one = await reading.obligation(number)
+    if one is None:
+        raise RefusedError("refused-no-such", number=number)
+    return one
+
+
+async def _must_hold(actor: Actor, one: Obligation, at: Moment, action: str) -> None:
+    if not actor.holds(one.unit_id, *HOLDERS):
+        who = await reading.holders(one.unit_id, HOLDERS, at.today)
+        raise RefusedError("refused-not-yours", unit=one.unit, who=who, action=action, unit_id=one.unit_id)
+
+
+async def _must_supervise(actor: Actor, one: Obligation, _at: Moment, action: str) -> None:
+    if actor.holds(one.unit_id, *HOLDERS) and not actor.holds(one.unit_id, Role.SUPERVISOR):
+        raise RefusedError("refused-own-work", unit=one.unit, action=action, unit_id=one.unit_id)
+    if not actor.supervises(one.unit_path):
+        raise RefusedError("refused-not-supervisor", unit=one.unit, action=action, unit_id=one.unit_id)
+
+
+def _must_be(one: Obligation, *states: State) -> None:
+    if one.state not in states:
+        raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
+
+
+def _done_on(evidence: Evidence, today: date) -> date:
+    done_on = evidence.done_on or today
+    if done_on > today:
+        raise RefusedError("refused-future", day=done_on)
+    return done_on
+
+
+def _name(actor: Actor) -> str:
+    return f"person:{actor.person_id}"
+
+
+def _before(one: Obligation) -> dict[str, Any]:
+    """What undo puts back."""
+    return {
+        "state": str(one.state),
+        "tally": one.tally,
+        "done_on": one.done_on.isoformat() if one.done_on else None,
+        "backdated": one.backdated,
+        "reason": one.reason,
+    }
+
+
+def _act(who: str, action: str, channel: str, one: Obligation, payload: dict[str, Any]) -> Act:
+    facts = {"duty": one.duty, "term": one.term, "unit": one.unit, "before": _before(one)}
+    return Act(who, action, channel, {**payload, **facts})
+
+
+async def _moved(
+    actor: Actor, one: Obligation, at: Moment, action: str, state: State, payload: dict[str, Any] | None = None,
+    **columns: Any,
+) -> Done:  # fmt: skip
+    act = _act(_name(actor), action, at.channel, one, {**(payload or {}), "name": actor.name})
+    entry = await chains.append(StreamRef("obligation", one.id), act, at.now)
+    if not await changing.move(one, state, **columns):
+        raise chains.StaleError(f"obligation {one.id} moved")
+    return Done(await _found(one.id), entry, action)

@@ -1,0 +1,131 @@
+"""Terms and obligations into the store. Idempotent: what is there is not found missing, however often it runs."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from duties import obligations
+from duties.ledger import SYSTEM, Act
+from duties.model import Term
+from duties.registry import CountedRule, Duty, Registry, Scope
+from duties.schedule import terms
+from duties.store import chains, planned, statements
+from duties.store.database import transaction
+
+HORIZON = timedelta(days=400)
+ROSTER = "roster"
+"""The chore that every change of units, tags or posts marks, so that planning looks again."""
+LONGEST = timedelta(days=3 * 366)
+"""No term is open for longer than this: how far beyond the horizon a due day may lie."""
+
+
+@dataclass(slots=True)
+class Planned:
+    """What one run of planning did."""
+
+    terms: int = 0
+    added: int = 0
+    cancelled: int = 0
+    reopened: int = 0
+    moved: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run of planning: when, and what it did so far."""
+
+    now: datetime
+    today: date
+    result: Planned
+
+
+async def plan(registry: Registry, now: datetime, today: date, horizon: timedelta = HORIZON) -> Planned:
+    """Plan every term that opens within the horizon and whose deadline has not passed.
+
+    A term already planned from this roster and this registry is left alone: nothing in it can have changed.
+    """
+    result = Planned()
+    version = hashlib.sha256(f"{registry.digest()} {await planned.chore(ROSTER)}".encode()).hexdigest()
+    run = _Run(now, today, result)
+    done: list[int] = []
+    known = {(row.duty, row.label, row.jurisdiction): row for row in await planned.still_due(today)}
+    for duty in registry.duties:
+        for scope, term in _ahead(duty, today, today + horizon):
+            row = known.get((term.duty, term.label, term.jurisdiction))
+            if row is None or row.planned_for != version:
+                result.terms += 1
+                done.append(await _plan_term(duty, scope, term, run))
+    if done:
+        await _written(done, version, run)
+    return result
+
+
+async def _written(done: list[int], version: str, run: _Run) -> None:
+    """The ledger first, then the marks: a crash before this plans the same terms again, and finds them there."""
+    async with transaction():
+        if run.result.moved:
+            await chains.append(SYSTEM, Act("system", "plan", "system", {"terms": run.result.moved}), run.now)
+        for moved in run.result.moved:
+            await planned.digest_written(moved["id"], moved["digest"])
+        for term in done:
+            await planned.planned_for(term, version)
+
+
+def _ahead(duty: Duty, today: date, opens_by: date) -> list[tuple[Scope, Term]]:
+    """A duty's terms to plan, each with its scope; the first scope listed is the narrowest and wins."""
+    by_jurisdiction = {scope.jurisdiction: scope for scope in duty.scope}
+    ahead = [term for term in terms(duty, today, opens_by + LONGEST) if term.opens <= opens_by]
+    order = list(by_jurisdiction)
+    ahead.sort(key=lambda term: (term.due, order.index(term.jurisdiction)))
+    return [(by_jurisdiction[term.jurisdiction], term) for term in ahead]
+
+
+async def _plan_term(duty: Duty, scope: Scope, term: Term, run: _Run) -> int:
+    row = await planned.ensure(term)
+    target = duty.rule.at_least if isinstance(duty.rule, CountedRule) and duty.rule.per == "unit" else 1
+    tags = await _fill(row.id, duty, scope, target, run)
+    await _follow_members(row.id, tags, run)
+    if target > 1:
+        await _prorate(row.id, target, term)
+    units, ids = await statements.members(row.id)
+    digest = hashlib.sha256(ids.encode()).hexdigest()
+    if units and digest != row.units_digest:
+        run.result.moved.append({
+            "id": row.id, "duty": term.duty, "term": term.label, "jurisdiction": term.jurisdiction,
+            "due": term.due.isoformat(), "units": units, "digest": digest,
+        })  # fmt: skip
+    return row.id
+
+
+async def _fill(term: int, duty: Duty, scope: Scope, target: int, run: _Run) -> tuple[str, ...]:
+    """Add what is missing. A joint duty is led by the first of its tags that any unit has."""
+    choices = [(str(tag),) for tag in scope.tags] if scope.joint else [tuple(str(tag) for tag in scope.tags)]
+    for tags in choices:
+        added = await statements.insert_obligations(
+            term, tags, target, run.now, run.today, siblings=len(duty.scope) > 1
+        )
+        run.result.added += added
+        if added:
+            await statements.raise_again(term)
+        if added or (await statements.members(term))[0]:
+            return tags
+    return choices[-1]
+
+
+async def _follow_members(term: int, tags: tuple[str, ...], run: _Run) -> None:
+    for row in await statements.lost_members(term, tags):
+        async with transaction():
+            await obligations.cancel(int(row["id"]), "membership", run.now)
+        run.result.cancelled += 1
+    for row in await statements.regained_members(term, tags, run.today):
+        async with transaction():
+            await obligations.reopen(int(row["id"]), run.now)
+        run.result.reopened += 1
+
+
+async def _prorate(term: int, target: int, of: Term) -> None:
+    """A unit that entered mid-year owes its share by month, rounded up, the month of entry included."""
+    for row in await statements.entered_during(term, of.opens, of.due):
+        months = 13 - row["entered"].month
+        await statements.set_target(int(row["id"]), -(-target * months // 12))

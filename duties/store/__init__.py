@@ -1,0 +1,1 @@
+"""The domain's tables, migrations and set-based statements."""

@@ -1,0 +1,43 @@
+"""The few updates of the use cases. Each runs inside the caller's transaction, after the ledger entry."""
+
+import json
+from datetime import date
+from typing import Any
+
+from duties.model import Evidence, Obligation, State
+from duties.store.database import execute
+
+
+async def move(before: Obligation, state: State, **columns: Any) -> bool:
+    """Change an obligation's state if it is still what the decision was made on."""
+    changes = {"state": str(state), **columns}
+    assignments = ", ".join(f"{name} = :{name}" for name in changes)
+    moved = await execute(
+        f"UPDATE obligation SET {assignments} WHERE id = :id AND state = :was AND tally = :tally_was",
+        id=before.id, was=str(before.state), tally_was=before.tally, **changes,
+    )  # fmt: skip
+    return moved == 1
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """Evidence as the JSON text of its column."""
+    done = evidence.done_on.isoformat() if evidence.done_on else ""
+    shown = {"number": evidence.number, "date": done, "link": evidence.link, "note": evidence.note}
+    kept: dict[str, Any] = {key: value for key, value in shown.items() if value}
+    if evidence.empty:
+        kept["empty"] = True
+    return json.dumps([kept] if kept else [], ensure_ascii=False, sort_keys=True)
+
+
+async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int) -> None:
+    """One count towards a counted duty."""
+    await execute(
+        "INSERT INTO count_item (obligation_id, on_day, topic, amount, entry_id)"
+        " VALUES (:obligation, :on_day, :topic, :amount, :entry)",
+        obligation=obligation, on_day=on, topic=topic, amount=amount, entry=entry,
+    )  # fmt: skip
+
+
+async def reverse_count(entry: int, by: int) -> None:
+    """Take back the count that an entry made; the row stays, marked with the reversing entry."""
+    await execute("UPDATE count_item SET undone_by = :by WHERE entry_id = :entry", by=by, entry=entry)

@@ -1,0 +1,214 @@
+import functools
+from json import dumps, loads
+
+from tortoise import fields, migrations
+from tortoise.migrations import operations as ops
+
+from duties.store.fields import UtcDatetimeField
+
+
+class Migration(migrations.Migration):
+    initial = True
+
+    operations = [
+        ops.CreateModel(
+            name="Anchor",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("day", fields.DateField()),
+                ("heads", fields.TextField(unique=False)),
+                ("previous", fields.CharField(max_length=64)),
+                ("hash", fields.CharField(max_length=64)),
+                ("algorithm", fields.CharField(max_length=16)),
+            ],
+            options={"table": "anchor", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Chore",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("name", fields.CharField(max_length=64)),
+                ("done", fields.CharField(max_length=128)),
+            ],
+            options={"table": "chore", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Count",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("on_day", fields.DateField()),
+                ("topic", fields.CharField(max_length=255)),
+                ("amount", fields.IntField(default=1)),
+                ("entry_id", fields.BigIntField()),
+                ("undone_by", fields.BigIntField(null=True)),
+            ],
+            options={"table": "count_item", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Entry",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("stream_id", fields.BigIntField()),
+                ("seq", fields.IntField()),
+                ("at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("actor", fields.CharField(max_length=128)),
+                ("action", fields.CharField(max_length=32)),
+                ("channel", fields.CharField(max_length=64)),
+                ("payload", fields.TextField(unique=False)),
+                ("algorithm", fields.CharField(max_length=16)),
+                ("previous", fields.CharField(max_length=64)),
+                ("hash", fields.CharField(max_length=64)),
+            ],
+            options={"table": "entry", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Obligation",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("term_id", fields.BigIntField()),
+                ("unit_id", fields.BigIntField()),
+                ("state", fields.CharField(max_length=16)),
+                ("target", fields.IntField(default=1)),
+                ("tally", fields.IntField(default=0)),
+                ("planned_at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("done_on", fields.DateField(null=True)),
+                ("backdated", fields.BooleanField(default=False)),
+                (
+                    "evidence",
+                    fields.JSONField(
+                        default=list,
+                        encoder=functools.partial(dumps, ensure_ascii=False, sort_keys=True),
+                        decoder=loads,
+                    ),
+                ),
+                ("reason", fields.CharField(default="", max_length=255)),
+            ],
+            options={"table": "obligation", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Person",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("code", fields.CharField(max_length=64)),
+                ("name", fields.CharField(max_length=64)),
+            ],
+            options={"table": "person", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Post",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("person_id", fields.BigIntField()),
+                ("unit_id", fields.BigIntField()),
+                ("role", fields.CharField(max_length=16)),
+                ("since", fields.DateField(null=True)),
+                ("until", fields.DateField(null=True)),
+            ],
+            options={"table": "post", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Reminder",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("due", fields.DateField()),
+                ("rung", fields.CharField(max_length=8)),
+                ("audience", fields.CharField(max_length=16)),
+                ("tone", fields.CharField(max_length=16)),
+                ("severity", fields.IntField()),
+                ("late", fields.BooleanField()),
+                ("superseded", fields.BooleanField()),
+                ("raised_at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("addressed", fields.BooleanField(default=False, description="items for its recipients exist")),
+            ],
+            options={"table": "reminder", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Stream",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("kind", fields.CharField(max_length=16)),
+                ("ref", fields.BigIntField()),
+                ("seq", fields.IntField()),
+                ("head", fields.CharField(max_length=64)),
+                ("anchored_seq", fields.IntField(default=0)),
+            ],
+            options={"table": "stream", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Term",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("duty", fields.CharField(max_length=64)),
+                ("label", fields.CharField(max_length=32)),
+                ("jurisdiction", fields.CharField(max_length=64)),
+                ("covers_from", fields.DateField()),
+                ("covers_to", fields.DateField()),
+                ("opens", fields.DateField()),
+                ("due", fields.DateField()),
+                ("basis", fields.CharField(max_length=8)),
+                ("force", fields.CharField(max_length=8)),
+                (
+                    "raised_through",
+                    fields.DateField(null=True, description="touches up to this day are raised for all of it"),
+                ),
+                ("units_digest", fields.CharField(default="", max_length=64)),
+                (
+                    "planned_for",
+                    fields.CharField(
+                        default="", description="roster and registry its obligations were made from", max_length=64
+                    ),
+                ),
+            ],
+            options={"table": "term", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Unit",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("code", fields.CharField(max_length=64)),
+                ("name", fields.CharField(max_length=128)),
+                (
+                    "aliases",
+                    fields.JSONField(
+                        default=list,
+                        encoder=functools.partial(dumps, ensure_ascii=False, sort_keys=True),
+                        decoder=loads,
+                    ),
+                ),
+                ("level", fields.CharField(max_length=16)),
+                ("parent_id", fields.BigIntField(null=True)),
+                ("path", fields.CharField(default="/", max_length=255)),
+                ("jurisdiction", fields.CharField(max_length=255)),
+                ("supervisor_id", fields.BigIntField(null=True)),
+                ("office_opens", fields.SmallIntField(description="minutes after local midnight")),
+                ("since", fields.DateField(null=True)),
+                ("until", fields.DateField(null=True)),
+            ],
+            options={"table": "unit", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="UnitTag",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("unit_id", fields.BigIntField()),
+                ("tag", fields.CharField(max_length=32)),
+                ("since", fields.DateField(null=True)),
+                ("until", fields.DateField(null=True)),
+            ],
+            options={"table": "unit_tag", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+    ]

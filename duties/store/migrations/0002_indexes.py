@@ -1,0 +1,38 @@
+"""Unique keys and partial indexes, in raw SQL: the ORM drops constraints silently on both databases."""
+
+from tortoise import migrations
+from tortoise.migrations import operations as ops
+
+UNIQUE = {
+    "uq_unit_code": "unit (code)",
+    "uq_person_code": "person (code)",
+    "uq_post": "post (person_id, unit_id, role)",
+    "uq_unit_tag": "unit_tag (unit_id, tag)",
+    "uq_term": "term (duty, label, jurisdiction)",
+    "uq_obligation": "obligation (term_id, unit_id)",
+    "uq_reminder": "reminder (obligation_id, due, rung, audience)",
+    "uq_stream": "stream (kind, ref)",
+    "uq_entry": "entry (stream_id, seq)",
+    "uq_anchor_day": "anchor (day)",
+    "uq_chore": "chore (name)",
+}
+
+PLAIN = {
+    "ix_unit_path": "unit (path)",
+    "ix_post_unit": "post (unit_id, role)",
+    "ix_obligation_unit_open": "obligation (unit_id, term_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
+    "ix_obligation_term_open": "obligation (term_id, unit_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
+    "ix_obligation_reported": "obligation (unit_id) WHERE state = 'reported'",
+    "ix_reminder_unaddressed": "reminder (id) WHERE NOT addressed",
+    "ix_count_obligation": "count_item (obligation_id)",
+    "ix_stream_unanchored": "stream (id) WHERE seq > anchored_seq",
+}
+
+
+class Migration(migrations.Migration):
+    dependencies = [("duties", "0001_initial")]
+
+    operations = [
+        *(ops.RunSQL(f"CREATE UNIQUE INDEX {name} ON {on}", f"DROP INDEX {name}") for name, on in UNIQUE.items()),
+        *(ops.RunSQL(f"CREATE INDEX {name} ON {on}", f"DROP INDEX {name}") for name, on in PLAIN.items()),
+    ]

@@ -1,0 +1,121 @@
+"""Terms as rows: what planning writes once and the waves read."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from duties.model import OPEN_STATES, Term
+from duties.store.database import Rows, as_date, execute, fetch
+
+_OPEN = tuple(str(state) for state in OPEN_STATES)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTerm:
+    """A term's row: what a wave needs of it."""
+
+    id: int
+    duty: str
+    label: str
+    jurisdiction: str
+    opens: date
+    due: date
+    raised_through: date | None
+    units_digest: str
+    planned_for: str
+
+
+def _planned(row: dict[str, Any]) -> PlannedTerm:
+    through = as_date(row["raised_through"]) if row["raised_through"] else None
+    return PlannedTerm(
+        row["id"], row["duty"], row["label"], row["jurisdiction"], as_date(row["opens"]), as_date(row["due"]), through,
+        row["units_digest"], row["planned_for"],
+    )  # fmt: skip
+
+
+_COLUMNS = "id, duty, label, jurisdiction, opens, due, raised_through, units_digest, planned_for"
+
+
+async def ensure(term: Term) -> PlannedTerm:
+    """The row of a term, made if it is missing. A term's due day is never changed here."""
+    key = {"duty": term.duty, "label": term.label, "jurisdiction": term.jurisdiction}
+    where = "duty = :duty AND label = :label AND jurisdiction = :jurisdiction"
+    rows = await fetch(f"SELECT {_COLUMNS} FROM term WHERE {where}", **key)
+    if not rows:
+        await execute(
+            "INSERT INTO term (duty, label, jurisdiction, covers_from, covers_to, opens, due, basis, force, units_digest, planned_for)"
+            " VALUES (:duty, :label, :jurisdiction, :covers_from, :covers_to, :opens, :due, :basis, :force, '', '')"
+            " ON CONFLICT DO NOTHING",
+            **key, covers_from=term.covers_from, covers_to=term.covers_to, opens=term.opens, due=term.due,
+            basis=str(term.basis), force=str(term.force),
+        )  # fmt: skip
+        rows = await fetch(f"SELECT {_COLUMNS} FROM term WHERE {where}", **key)
+    return _planned(rows[0])
+
+
+async def still_due(today: date) -> list[PlannedTerm]:
+    """Every planned term whose deadline has not passed."""
+    rows = await fetch(f"SELECT {_COLUMNS} FROM term WHERE due >= :today ORDER BY due, id", today=today)
+    return [_planned(row) for row in rows]
+
+
+async def awaiting_wave(today: date) -> list[PlannedTerm]:
+    """Opened terms with open obligations whose touches up to today are not all raised."""
+    rows = await fetch(
+        f"SELECT {_COLUMNS} FROM term t WHERE opens <= :today AND (raised_through IS NULL OR raised_through < :today)"
+        " AND EXISTS (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN :open) ORDER BY due, id",
+        today=today, open=_OPEN,
+    )  # fmt: skip
+    return [_planned(row) for row in rows]
+
+
+async def open_terms() -> list[PlannedTerm]:
+    """Every term with an open obligation."""
+    rows = await fetch(
+        f"SELECT {_COLUMNS} FROM term t WHERE EXISTS"
+        " (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN :open) ORDER BY due, id",
+        open=_OPEN,
+    )
+    return [_planned(row) for row in rows]
+
+
+async def open_count(term: int) -> int:
+    """How many obligations of a term are open."""
+    rows = await fetch(
+        "SELECT COUNT(*) AS found FROM obligation WHERE term_id = :term AND state IN :open", term=term, open=_OPEN
+    )
+    return int(rows[0]["found"])
+
+
+async def raised(term: int, through: date) -> None:
+    """Note that every touch of a term up to a day is raised."""
+    await execute("UPDATE term SET raised_through = :through WHERE id = :id", through=through, id=term)
+
+
+async def planned_for(term: int, version: str) -> None:
+    """Note from which roster and registry a term's obligations were made."""
+    await execute("UPDATE term SET planned_for = :version WHERE id = :id", version=version, id=term)
+
+
+async def digest_written(term: int, digest: str) -> None:
+    """Note which digest of a term's units stands in the ledger."""
+    await execute("UPDATE term SET units_digest = :digest WHERE id = :id", digest=digest, id=term)
+
+
+async def chore(name: str) -> str:
+    """When something was last done; empty when never."""
+    rows = await fetch("SELECT done FROM chore WHERE name = :name", name=name)
+    return str(rows[0]["done"]) if rows else ""
+
+
+async def chore_done(name: str, done: str) -> None:
+    """Note when something was done."""
+    await execute(
+        "INSERT INTO chore (name, done) VALUES (:name, :done) ON CONFLICT (name) DO UPDATE SET done = :done",
+        name=name, done=done,
+    )  # fmt: skip
+
+
+async def silent_counts() -> Rows:
+    """Per term, what verifying compares with the ledger: due day and units."""
+    return await fetch("SELECT id, duty, label, jurisdiction, due, units_digest FROM term ORDER BY id")

@@ -1,0 +1,156 @@
+"""Rows read as frozen values: obligations, actors, tallies. Days are the caller's."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from duties.model import OPEN_STATES, Actor, Force, Obligation, PostHeld, Role, State
+from duties.store.database import Rows, as_date, fetch
+
+OPEN = tuple(str(state) for state in OPEN_STATES)
+
+_OBLIGATION = """
+    SELECT o.id, t.duty, t.label, o.term_id, o.unit_id, u.name AS unit, u.path, o.state, t.opens, t.due, t.force,
+           o.target, o.tally, o.done_on, o.backdated, o.reason
+    FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which obligations a list is about. Empty means any."""
+
+    units: tuple[int, ...] = ()
+    under: str = ""
+    duties: tuple[str, ...] = ()
+    states: tuple[State, ...] = ()
+    due_before: date | None = None
+    opened_by: date | None = None
+    limit: int = 500
+
+
+def _obligation(row: dict[str, Any]) -> Obligation:
+    return Obligation(
+        id=row["id"], duty=row["duty"], term=row["label"], term_id=row["term_id"], unit_id=row["unit_id"],
+        unit=row["unit"], unit_path=row["path"], state=State(row["state"]), opens=as_date(row["opens"]),
+        due=as_date(row["due"]), force=Force(row["force"]), target=row["target"], tally=row["tally"],
+        done_on=as_date(row["done_on"]) if row["done_on"] else None, backdated=bool(row["backdated"]),
+        reason=row["reason"],
+    )  # fmt: skip
+
+
+def _where(wanted: Filter) -> tuple[str, dict[str, Any]]:
+    clauses, values = ["1 = 1"], {}
+    for clause, name, value in (
+        ("o.unit_id IN :units", "units", wanted.units),
+        ("u.path LIKE :under", "under", f"{wanted.under}%" if wanted.under else ""),
+        ("t.duty IN :duties", "duties", wanted.duties),
+        ("o.state IN :states", "states", tuple(str(state) for state in wanted.states)),
+        ("t.due < :due_before", "due_before", wanted.due_before),
+        ("t.opens <= :opened_by", "opened_by", wanted.opened_by),
+    ):
+        if value:
+            clauses.append(clause)
+            values[name] = value
+    return " AND ".join(clauses), values
+
+
+async def obligations(wanted: Filter) -> list[Obligation]:
+    """Obligations by due day, then unit, then duty."""
+    where, values = _where(wanted)
+    rows = await fetch(
+        f"{_OBLIGATION} WHERE {where} ORDER BY t.due, u.path, t.duty, o.id LIMIT :limit", limit=wanted.limit, **values
+    )
+    return [_obligation(row) for row in rows]
+
+
+async def counted(wanted: Filter) -> tuple[int, int]:
+    """How many obligations, of how many units."""
+    where, values = _where(wanted)
+    (row,) = await fetch(
+        "SELECT COUNT(*) AS found, COUNT(DISTINCT o.unit_id) AS units"
+        f" FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id WHERE {where}",
+        **values,
+    )
+    return int(row["found"]), int(row["units"])
+
+
+async def obligation(number: int) -> Obligation | None:
+    """One obligation by its number."""
+    rows = await fetch(f"{_OBLIGATION} WHERE o.id = :id", id=number)
+    return _obligation(rows[0]) if rows else None
+
+
+async def evidence_of(number: int) -> tuple[str, str]:
+    """An obligation's evidence as JSON text, and its reason."""
+    (row,) = await fetch("SELECT evidence, reason FROM obligation WHERE id = :id", id=number)
+    return str(row["evidence"]), str(row["reason"])
+
+
+async def actor(person: int, today: date) -> Actor | None:
+    """A person with the posts held on a day. A supervisor looks after the subtree of the unit's parent."""
+    people = await fetch("SELECT id, name FROM person WHERE id = :id", id=person)
+    if not people:
+        return None
+    rows = await fetch(
+        """
+        SELECT p.role, u.id, u.name, COALESCE(parent.path, u.path) AS over
+        FROM post p JOIN unit u ON u.id = p.unit_id LEFT JOIN unit parent ON parent.id = u.parent_id
+        WHERE p.person_id = :person AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)
+          AND (u.until IS NULL OR u.until >= :today)
+        ORDER BY p.id
+        """,
+        person=person, today=today,
+    )  # fmt: skip
+    held = tuple(PostHeld(Role(row["role"]), row["id"], row["name"], row["over"]) for row in rows)
+    return Actor(people[0]["id"], people[0]["name"], held)
+
+
+async def holders(unit: int, roles: Sequence[Role], today: date) -> list[str]:
+    """Who holds one of these posts in a unit, by name."""
+    rows = await fetch(
+        """
+        SELECT DISTINCT n.name FROM post p JOIN person n ON n.id = p.person_id
+        WHERE p.unit_id = :unit AND p.role IN :roles
+          AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today) ORDER BY n.name
+        """,
+        unit=unit, roles=tuple(str(role) for role in roles), today=today,
+    )  # fmt: skip
+    return [row["name"] for row in rows]
+
+
+async def counts(number: int) -> Rows:
+    """The counts towards a counted obligation that still stand: id, on_day, topic, amount."""
+    rows = await fetch(
+        "SELECT id, on_day, topic, amount FROM count_item WHERE obligation_id = :id AND undone_by IS NULL"
+        " ORDER BY on_day, id",
+        id=number,
+    )
+    return [{**row, "on_day": as_date(row["on_day"])} for row in rows]
+
+
+async def units_named() -> Rows:
+    """Every unit: id, name, aliases, path."""
+    return await fetch("SELECT id, name, aliases, path FROM unit ORDER BY id")
+
+
+async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:
+    """A unit's tags, and the jurisdictions it lies in."""
+    tags = await fetch("SELECT tag FROM unit_tag WHERE unit_id = :unit", unit=unit)
+    (row,) = await fetch("SELECT jurisdiction FROM unit WHERE id = :unit", unit=unit)
+    return frozenset(row["tag"] for row in tags), frozenset(str(row["jurisdiction"]).split("/"))
+
+
+async def evidence_shown(number: int) -> dict[str, Any]:
+    """What was given as evidence: number, date, link, note, or empty."""
+    text, _ = await evidence_of(number)
+    kept: list[dict[str, Any]] = json.loads(text) if text else []
+    return dict(kept[0]) if kept else {}
+
+
+def names(value: Any) -> list[str]:
+    """A column of names as the driver gave it."""
+    found: list[str] = value if isinstance(value, list) else json.loads(value)
+    return found

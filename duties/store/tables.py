@@ -1,0 +1,193 @@
+"""The tables of the domain. Unique keys live in the migrations as raw SQL: the ORM drops them silently."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from duties.model import Basis, Force, Role, State
+from duties.store.fields import UtcDatetimeField, json_field
+
+
+class Unit(Model):
+    """A responsible unit. `path` is /id/id/…/ from the root, `jurisdiction` likewise in names."""
+
+    id = fields.BigIntField(primary_key=True)
+    code = fields.CharField(64)
+    name = fields.CharField(128)
+    aliases = json_field(default=list)
+    level = fields.CharField(16)
+    parent_id = fields.BigIntField(null=True)
+    path = fields.CharField(255, default="/")
+    jurisdiction = fields.CharField(255)
+    supervisor_id = fields.BigIntField(null=True)
+    office_opens = fields.SmallIntField(description="minutes after local midnight")
+    since = fields.DateField(null=True)
+    until = fields.DateField(null=True)
+
+    class Meta:
+        table = "unit"
+
+
+class UnitTag(Model):
+    id = fields.BigIntField(primary_key=True)
+    unit_id = fields.BigIntField()
+    tag = fields.CharField(32)
+    since = fields.DateField(null=True)
+    until = fields.DateField(null=True)
+
+    class Meta:
+        table = "unit_tag"
+
+
+class Person(Model):
+    id = fields.BigIntField(primary_key=True)
+    code = fields.CharField(64)
+    name = fields.CharField(64)
+
+    class Meta:
+        table = "person"
+
+
+class Post(Model):
+    """A person's post in a unit, from a day to a day, both inclusive."""
+
+    id = fields.BigIntField(primary_key=True)
+    person_id = fields.BigIntField()
+    unit_id = fields.BigIntField()
+    role = fields.CharEnumField(Role, max_length=16)
+    since = fields.DateField(null=True)
+    until = fields.DateField(null=True)
+
+    class Meta:
+        table = "post"
+
+
+class Term(Model):
+    """One period of a duty in one jurisdiction. Serves all units of that jurisdiction."""
+
+    id = fields.BigIntField(primary_key=True)
+    duty = fields.CharField(64)
+    label = fields.CharField(32)
+    jurisdiction = fields.CharField(64)
+    covers_from = fields.DateField()
+    covers_to = fields.DateField()
+    opens = fields.DateField()
+    due = fields.DateField()
+    basis = fields.CharEnumField(Basis, max_length=8)
+    force = fields.CharEnumField(Force, max_length=8)
+    raised_through = fields.DateField(null=True, description="touches up to this day are raised for all of it")
+    units_digest = fields.CharField(64, default="")
+    planned_for = fields.CharField(64, default="", description="roster and registry its obligations were made from")
+
+    class Meta:
+        table = "term"
+
+
+class Obligation(Model):
+    """One unit's share of a term."""
+
+    id = fields.BigIntField(primary_key=True)
+    term_id = fields.BigIntField()
+    unit_id = fields.BigIntField()
+    state = fields.CharEnumField(State, max_length=16)
+    target = fields.IntField(default=1)
+    tally = fields.IntField(default=0)
+    planned_at = UtcDatetimeField()
+    done_on = fields.DateField(null=True)
+    backdated = fields.BooleanField(default=False)
+    evidence = json_field(default=list)
+    reason = fields.CharField(255, default="")
+
+    class Meta:
+        table = "obligation"
+
+
+class Count(Model):
+    """One count towards a counted duty: a meeting, a class, an attestation. `undone_by` names a reversing entry."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    on_day = fields.DateField()
+    topic = fields.CharField(255)
+    amount = fields.IntField(default=1)
+    entry_id = fields.BigIntField()
+    undone_by = fields.BigIntField(null=True)
+
+    class Meta:
+        table = "count_item"
+
+
+class Reminder(Model):
+    """What is owed: this obligation, this due day, this rung, this audience. Unique on exactly that."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    due = fields.DateField()
+    rung = fields.CharField(8)
+    audience = fields.CharField(16)
+    tone = fields.CharField(16)
+    severity = fields.IntField()
+    late = fields.BooleanField()
+    superseded = fields.BooleanField()
+    raised_at = UtcDatetimeField()
+    addressed = fields.BooleanField(default=False, description="items for its recipients exist")
+
+    class Meta:
+        table = "reminder"
+
+
+class Stream(Model):
+    """A hash chain's head. `anchored_seq` is where the last daily anchor saw it."""
+
+    id = fields.BigIntField(primary_key=True)
+    kind = fields.CharField(16)
+    ref = fields.BigIntField()
+    seq = fields.IntField()
+    head = fields.CharField(64)
+    anchored_seq = fields.IntField(default=0)
+
+    class Meta:
+        table = "stream"
+
+
+class Entry(Model):
+    """One line of the ledger."""
+
+    id = fields.BigIntField(primary_key=True)
+    stream_id = fields.BigIntField()
+    seq = fields.IntField()
+    at = UtcDatetimeField()
+    actor = fields.CharField(128)
+    action = fields.CharField(32)
+    channel = fields.CharField(64)
+    payload = fields.TextField()
+    algorithm = fields.CharField(16)
+    previous = fields.CharField(64)
+    hash = fields.CharField(64)
+
+    class Meta:
+        table = "entry"
+
+
+class Anchor(Model):
+    """A day's digest of every head that changed, chained to the anchor before it."""
+
+    id = fields.BigIntField(primary_key=True)
+    day = fields.DateField()
+    heads = fields.TextField()
+    previous = fields.CharField(64)
+    hash = fields.CharField(64)
+    algorithm = fields.CharField(16)
+
+    class Meta:
+        table = "anchor"
+
+
+class Chore(Model):
+    """When an idempotent function was last done: a day, an instant or a digest, as text."""
+
+    id = fields.BigIntField(primary_key=True)
+    name = fields.CharField(64)
+    done = fields.CharField(128)
+
+    class Meta:
+        table = "chore"
