@@ -1,0 +1,104 @@
+"""The inbox: committed in small groups before the acknowledgement, then processed one by one, exactly once."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+
+import structlog
+
+from adapters.base import Incoming
+from bot.conversation.table import answer
+from bot.store import arrivals, queue
+from bot.wording import say
+from duties.obligations import Moment
+from duties.registry import Registry
+from duties.store.chains import StaleError
+from duties.store.database import transaction
+
+log = structlog.get_logger()
+GROUP = 64
+GROUP_WAIT = 0.005
+ATTEMPTS = 3
+PAGE = 100
+
+
+class Inbox:
+    """Takes messages from every connection. `wake` is called when there is something to process."""
+
+    def __init__(
+        self, registry: Registry, zone: tzinfo, clock: Callable[[], datetime], wake: Callable[[], None]
+    ) -> None:
+        self.registry = registry
+        self.zone = zone
+        self.clock = clock
+        self.wake = wake
+        self._group: list[tuple[Incoming, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def receive(self, message: Incoming) -> None:
+        """Return once the message is committed. Raises what the store raises: then nothing was acknowledged."""
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._group.append((message, committed))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        await committed
+        self.wake()
+
+    async def _flush(self) -> None:
+        while self._group:
+            if len(self._group) > 1:
+                await asyncio.sleep(0 if len(self._group) >= GROUP else GROUP_WAIT)
+            group, self._group = self._group[:GROUP], self._group[GROUP:]
+            try:
+                await arrivals.keep([message for message, _ in group], self.clock())
+            except Exception as error:  # noqa: BLE001  every waiter must hear of it; the platform will send again
+                log.warning("cannot keep messages", action="receive", n=len(group), error=type(error).__name__)
+                _settle(group, error)
+            else:
+                _settle(group, None)
+
+    async def process(self) -> int:
+        """Answer everything that waits. Returns how many messages were dealt with."""
+        done = 0
+        while page := await arrivals.waiting(PAGE):
+            for number, message in page:
+                done += await self._one(number, message)
+        return done
+
+    async def _one(self, number: int, message: Incoming) -> bool:
+        try:
+            return await self._answered(number, message)
+        except StaleError:
+            return False  # somebody else wrote to the same chain: the message is still there and is taken again
+        except Exception:  # a defect must neither lose the message nor block those behind it
+            log.exception("cannot answer", action="answer", inbox=number)
+            if await arrivals.failed(number) >= ATTEMPTS:
+                await self._apologise(number, message)
+                return True
+            return False
+
+    async def _answered(self, number: int, message: Incoming) -> bool:
+        now = self.clock().astimezone(self.zone)
+        async with transaction():
+            if not await arrivals.take(number, now):
+                return False
+            reply = await answer(message, self.registry, Moment(now, now.date(), message.connection))
+            await queue.put("answer", message.connection, message.sender, reply.body(), now, answers=number)
+        return True
+
+    async def _apologise(self, number: int, message: Incoming) -> None:
+        now = self.clock()
+        async with transaction():
+            if await arrivals.take(number, now):
+                body = {"text": say("failed", number=number), "buttons": [], "items": []}
+                await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+
+
+def _settle(group: list[tuple[Incoming, asyncio.Future[None]]], error: Exception | None) -> None:
+    for _, committed in group:
+        if committed.done():
+            continue
+        if error is None:
+            committed.set_result(None)
+        else:
+            committed.set_exception(error)

@@ -1,0 +1,1 @@
+"""The middle's tables and statements."""

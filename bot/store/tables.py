@@ -1,0 +1,150 @@
+"""The tables of the middle: what came in, what goes out, who is who."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from duties.store.fields import UtcDatetimeField, json_field
+
+
+class Identity(Model):
+    """A person's address on one connection."""
+
+    id = fields.BigIntField(primary_key=True)
+    person_id = fields.BigIntField()
+    connection = fields.CharField(64)
+    address = fields.CharField(128)
+    bound_at = UtcDatetimeField()
+
+    class Meta:
+        table = "identity"
+
+
+class Invitation(Model):
+    """A one-time binding code; only its SHA-256 is kept."""
+
+    id = fields.BigIntField(primary_key=True)
+    person_id = fields.BigIntField()
+    code_hash = fields.CharField(64)
+    expires_at = UtcDatetimeField()
+    used_at = UtcDatetimeField(null=True)
+
+    class Meta:
+        table = "invitation"
+
+
+class Attempt(Model):
+    """A failed binding, kept to limit guessing."""
+
+    id = fields.BigIntField(primary_key=True)
+    connection = fields.CharField(64)
+    address = fields.CharField(128)
+    at = UtcDatetimeField()
+
+    class Meta:
+        table = "attempt"
+
+
+class Inbox(Model):
+    """A verified message, committed before the platform gets its acknowledgement."""
+
+    id = fields.BigIntField(primary_key=True)
+    connection = fields.CharField(64)
+    app = fields.CharField(64)
+    message_id = fields.CharField(128)
+    sender = fields.CharField(128)
+    content = json_field()
+    received_at = UtcDatetimeField()
+    processed_at = UtcDatetimeField(null=True)
+    attempts = fields.SmallIntField(default=0)
+
+    class Meta:
+        table = "inbox"
+
+
+class Notice(Model):
+    """One message to one recipient through one channel. `body` is frozen at the first attempt."""
+
+    id = fields.BigIntField(primary_key=True)
+    kind = fields.CharField(16)
+    scope = fields.CharField(64)
+    connection = fields.CharField(64)
+    person_id = fields.BigIntField(null=True)
+    address = fields.CharField(128)
+    state = fields.CharField(16)
+    due_at = UtcDatetimeField()
+    body = json_field(null=True)
+    answers = fields.BigIntField(null=True, description="the inbox row this answers")
+    attempts = fields.SmallIntField(default=0)
+    token = fields.CharField(32, default="")
+    receipt = fields.CharField(128, default="")
+    error = fields.CharField(255, default="")
+    created_at = UtcDatetimeField()
+    finished_at = UtcDatetimeField(null=True)
+
+    class Meta:
+        table = "notice"
+
+
+class Item(Model):
+    """This person is owed this reminder; `notice_id` says which message told them, `outcome` how it ended."""
+
+    id = fields.BigIntField(primary_key=True)
+    reminder_id = fields.BigIntField()
+    person_id = fields.BigIntField()
+    notice_id = fields.BigIntField(null=True)
+    outcome = fields.CharField(16, default="")
+
+    class Meta:
+        table = "notice_item"
+
+
+class Lease(Model):
+    """Who may send within a platform's limit scope, until when, and the state of its bucket."""
+
+    id = fields.BigIntField(primary_key=True)
+    scope = fields.CharField(64)
+    token = fields.CharField(32)
+    until = fields.FloatField()
+    allowance = fields.FloatField()
+    counted_at = fields.FloatField()
+
+    class Meta:
+        table = "lease"
+
+
+class Dialogue(Model):
+    """What the next message of an address continues: a list just shown, a choice, a question."""
+
+    id = fields.BigIntField(primary_key=True)
+    connection = fields.CharField(64)
+    address = fields.CharField(128)
+    kind = fields.CharField(16)
+    content = json_field()
+    expires_at = UtcDatetimeField()
+
+    class Meta:
+        table = "dialogue"
+
+
+class AdapterState(Model):
+    """What an adapter must remember: a sync token, an access token."""
+
+    id = fields.BigIntField(primary_key=True)
+    connection = fields.CharField(64)
+    key = fields.CharField(64)
+    value = fields.TextField()
+
+    class Meta:
+        table = "adapter_state"
+
+
+class Session(Model):
+    """A signed-in browser of the built-in chat; only the token's SHA-256 is kept."""
+
+    id = fields.BigIntField(primary_key=True)
+    token_hash = fields.CharField(64)
+    address = fields.CharField(128)
+    expires_at = UtcDatetimeField()
+
+    class Meta:
+        table = "session"

@@ -1,0 +1,52 @@
+"""All sentences people see. Keys live in code, sentences in the catalogues: Chinese first, English second."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from babel.dates import format_date
+from babel.messages.pofile import read_po
+
+Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
+CATALOGUES = Path(__file__).parent / "catalogues"
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def catalogue(language: Language) -> Mapping[str, str]:
+    """Every sentence of a language by key."""
+    found: dict[str, str] = {}
+    for file in sorted((CATALOGUES / language).glob("*.po")):
+        with file.open("rb") as handle:
+            found |= {str(m.id): str(m.string) for m in read_po(handle, locale=language) if m.id}
+    return found
+
+
+def day(value: date, language: Language = "zh") -> str:
+    """A day with its weekday, as people write it: 2026年1月31日（周六）."""
+    if language == "zh":
+        return format_date(value, "y年M月d日（EEE）", locale="zh_CN")
+    return format_date(value, "EEE d MMM y", locale="en_GB")
+
+
+def _fact(value: Any, language: Language) -> Any:
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M")
+    if isinstance(value, date):
+        return day(value, language)
+    if isinstance(value, (list, tuple)):
+        return ("、" if language == "zh" else ", ").join(str(_fact(one, language)) for one in value)
+    return value
+
+
+def say(key: str, language: Language = "zh", **facts: Any) -> str:
+    """The sentence of a key with its facts filled in. Facts are text: nothing in them is interpreted."""
+    shown = {name: _fact(value, language) for name, value in facts.items()}
+    return catalogue(language)[key].format(**shown)
+
+
+def both(key: str, **facts: Any) -> str:
+    """Chinese first, English on the next line: for terminals and error pages, whose reader is not known."""
+    return "\n".join(say(key, language, **facts) for language in LANGUAGES)

@@ -1,0 +1,143 @@
+"""Reminders put into words: one message that says everything owed to one person at one instant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from bot.store.queue import Owed
+from bot.wording import Language, day, say
+from duties.model import Force
+from duties.registry import CountedRule, Registry
+
+BUTTONS_UP_TO = 5
+"""More items than this are answered by number: a phone shows no more buttons at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """A message's body, and for every item owed what became of it."""
+
+    body: dict[str, Any] | None
+    outcomes: tuple[tuple[int, str], ...]
+
+
+class NoticeWording:
+    """Words for notices, from one registry, in one language."""
+
+    def __init__(self, registry: Registry, language: Language = "zh") -> None:
+        self.registry = registry
+        self.language = language
+
+    def compose(self, owed: Sequence[Owed], today: date) -> Worded:
+        """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
+        said: dict[int, Owed] = {}
+        outcomes: list[tuple[int, str]] = []
+        for one in owed:
+            if one.state not in ("pending", "acknowledged", "returned"):
+                outcomes.append((one.item, "dropped"))
+                continue
+            before = said.get(one.obligation)
+            if before is not None:
+                outcomes.append((before.item, "superseded"))
+            said[one.obligation] = one
+        outcomes += [(one.item, "said") for one in said.values()]
+        return Worded(self._body(list(said.values()), today) if said else None, tuple(outcomes))
+
+    def _body(self, items: list[Owed], today: date) -> dict[str, Any]:
+        gravest = max(items, key=_gravity)
+        head = say(f"notice-{gravest.tone}", self.language, n=len(items))
+        supervising = gravest.audience == "supervisor"
+        lines = [self._item(number, one, today, supervising) for number, one in enumerate(items, 1)]
+        foot = say("notice-foot-supervisor" if supervising else "notice-foot", self.language)
+        return {
+            "text": "\n\n".join([head, *lines, foot]),
+            "buttons": [] if supervising else self._buttons(items),
+            "items": [one.obligation for one in items],
+            "audience": gravest.audience,
+            "rung": gravest.rung,
+            "said": [
+                {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in items
+            ],
+        }
+
+    def _item(self, number: int, one: Owed, today: date, supervising: bool) -> str:
+        key = "item-supervisor" if supervising else "item"
+        lines = [
+            say(
+                key,
+                self.language,
+                number=number,
+                unit=one.unit,
+                title=self._title(one.duty),
+                term=one.term,
+                id=one.obligation,
+            ),  # fmt: skip
+            say("item-due", self.language, due=_day(one.due, self.language), left=self._left(one.due, today)),
+        ]
+        duty = self.registry.duty(one.duty)
+        if isinstance(duty.rule, CountedRule):
+            noun = duty.rule.noun if self.language == "zh" else duty.rule.noun_en
+            lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
+        lines.append(say("item-ground", self.language, ground=self._ground(one.duty, one.jurisdiction)))
+        if one.force == Force.ASSUMED:
+            lines.append(say("item-assumed", self.language))
+        if one.state == "returned":
+            lines.append(say("item-returned", self.language))
+        if one.late:
+            lines.append(say("item-late", self.language))
+        return "\n".join(lines)
+
+    def _left(self, due: date, today: date) -> str:
+        days = (due - today).days
+        key = "left-today" if days == 0 else "left-days" if days > 0 else "left-over"
+        return say(key, self.language, days=abs(days))
+
+    def _title(self, code: str) -> str:
+        duty = self.registry.duty(code)
+        return duty.title if self.language == "zh" else duty.title_en
+
+    def _ground(self, code: str, jurisdiction: str) -> str:
+        return ground(self.registry, code, jurisdiction)
+
+    def _buttons(self, items: list[Owed]) -> list[list[str]]:
+        if len(items) == 1:
+            (one,) = items
+            verbs = (("acknowledge", "plain"), ("report", "primary"), ("detail", "plain"))
+            return [
+                [say(f"button-{verb}", self.language), f"{verb}:{one.obligation}", style]
+                for verb, style in verbs
+                if verb != "acknowledge" or one.state != "acknowledged"
+            ]
+        numbers = ",".join(str(one.obligation) for one in items)
+        every = [say("button-acknowledge-all", self.language), f"acknowledge:{numbers}", "plain"]
+        if len(items) > BUTTONS_UP_TO:
+            return [every]
+        return [
+            every,
+            *(
+                [say("button-report-number", self.language, number=number), f"report:{one.obligation}", "primary"]
+                for number, one in enumerate(items, 1)
+            ),
+        ]
+
+
+def _gravity(one: Owed) -> tuple[int, date]:
+    order = ("pace", "notice", "remind", "urge", "last-day", "overdue", "proposal", "weekly")
+    return order.index(one.tone), one.due
+
+
+@lru_cache(maxsize=2048)
+def _day(value: date, language: Language) -> str:
+    return day(value, language)
+
+
+SHOWN_CITATIONS = 3
+
+
+def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
+    """The articles a duty rests on, as one phrase."""
+    citations = registry.citations(registry.duty(code), jurisdiction)
+    more = "…" if len(citations) > SHOWN_CITATIONS else ""
+    return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more
