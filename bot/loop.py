@@ -1,4 +1,4 @@
-"""The loop: one tick, every thirty seconds and at start. Each chore asks a row whether it is due; all are idempotent."""
+"""The loop: one tick, every thirty seconds and at start. Each chore asks a row whether it is due; all idempotent."""
 
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
@@ -9,6 +9,7 @@ import structlog
 from bot.store import arrivals, people, queue
 from bot.wording import say
 from duties import planning, reminding
+from duties.ledger import SYSTEM, Act
 from duties.registry import Registry
 from duties.store import chains, planned
 from duties.store.database import transaction
@@ -92,9 +93,7 @@ class Loop:
         for connection, reason in alarms:
             text = say("alarm-delivery", connection=connection, reason=reason)
             async with transaction():
-                await chains.append(
-                    chains.SYSTEM, chains.Act("system", "undelivered", connection, {"reason": reason}), now
-                )
+                await chains.append(SYSTEM, Act("system", "undelivered", connection, {"reason": reason}), now)
                 await self._tell("admin", text, now, besides=connection)
 
     async def _tell(self, role: str, text: str, now: datetime, besides: str = "") -> None:

@@ -30,6 +30,7 @@ class Document(Entry):
     key: Text
     title: Text
     title_en: Text
+    short: Text = Field(description="how people call it in a sentence")
     number: Text
     issuer: Text
     rank: Literal["regional-regulation", "prefecture-rule", "county-document"]
@@ -226,16 +227,17 @@ class Registry:
         """A ladder by its code."""
         return self.ladders[code]
 
-    def citation(self, no: int) -> str:
+    def citation(self, no: int, *, short: bool = False) -> str:
         """A provision as people cite it: 《document》article."""
         provision = self.provisions[no]
-        return f"\u300a{self.documents[provision.document].title}\u300b{provision.locator}"
+        document = self.documents[provision.document]
+        return f"\u300a{document.short if short else document.title}\u300b{provision.locator}"
 
-    def citations(self, duty: Duty, jurisdiction: str = "") -> list[str]:
+    def citations(self, duty: Duty, jurisdiction: str = "", *, short: bool = False) -> list[str]:
         """What a duty rests on, in the scope of a jurisdiction when one is named."""
         if isinstance(duty.rule, EventRule):
             numbers = duty.rule.provisions
         else:
             scopes = [scope for scope in duty.scope if jurisdiction in ("", scope.jurisdiction)]
             numbers = tuple(dict.fromkeys(no for scope in scopes for no in scope.provisions))
-        return [self.citation(no) for no in numbers]
+        return [self.citation(no, short=short) for no in numbers]

@@ -5,21 +5,26 @@ from datetime import date
 from typing import Any
 
 from adapters.base import Incoming
-from bot.wording import Language, say
-from duties.model import Actor
+from bot.wording import Language, say, term
+from duties.model import Actor, Obligation
 from duties.obligations import Moment
 from duties.registry import Duty, Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One message understood: who, the words after the command, the obligations named by a button or a reply."""
+    """One message understood: who, the words after the command, the obligations named by a button or a reply.
+
+    `listed` are the obligations of the message replied to, else of the last list shown; `reminded` when that list is a
+    reminder.
+    """
 
     message: Incoming
     actor: Actor
     words: str
     named: tuple[int, ...]
     listed: tuple[int, ...]
+    reminded: bool
     at: Moment
     registry: Registry
     language: Language = "zh"
@@ -37,6 +42,10 @@ class Ask:
         """A duty's title in the asker's language."""
         duty = self.registry.duty(code)
         return duty.title if self.language == "zh" else duty.title_en
+
+    def term(self, one: Obligation) -> str:
+        """An obligation's term as people call it."""
+        return term(one.term, self.language)
 
     def duty(self, code: str) -> Duty:
         """The duty an obligation is of."""

@@ -30,15 +30,21 @@ class Found:
 async def meant(ask: Ask, command: str, candidates: Sequence[Obligation]) -> Found | Reply:
     """The obligations a message is about, or the question that would settle it."""
     if ask.named:
-        return await _numbered(ask, ask.named, ask.words)
+        return await numbered(ask, ask.named, ask.words)
     if match := HASH_NUMBER.match(ask.words):
-        return await _numbered(ask, (int(match[1]),), ask.words[match.end() :].strip())
-    if (match := LIST_NUMBER.match(ask.words)) and 0 < int(match[1]) <= len(ask.listed):
-        return await _numbered(ask, (ask.listed[int(match[1]) - 1],), ask.words[match.end() :].strip())
+        return await numbered(ask, (int(match[1]),), ask.words[match.end() :].strip())
+    if match := LIST_NUMBER.match(ask.words):
+        if not 0 < int(match[1]) <= len(ask.listed):
+            return Reply(ask.say("no-such-place", number=match[1]))
+        return await numbered(ask, (ask.listed[int(match[1]) - 1],), ask.words[match.end() :].strip())
+    if ask.reminded and not _title_words(ask.words)[0]:
+        listed = [one for one in candidates if one.id in ask.listed]
+        return _titled(ask, command, listed or candidates)
     return _titled(ask, command, candidates)
 
 
-async def _numbered(ask: Ask, numbers: Sequence[int], rest: str) -> Found | Reply:
+async def numbered(ask: Ask, numbers: Sequence[int], rest: str) -> Found | Reply:
+    """The obligations with these numbers, and the words that are left."""
     found = [one for number in numbers if (one := await reading.obligation(number)) is not None]
     if not found:
         return Reply(ask.say("no-such-number", number=numbers[0]))
@@ -80,7 +86,13 @@ def choose(ask: Ask, command: str, candidates: Sequence[Obligation], rest: str) 
     shown = candidates[:CHOICES]
     lines = [
         ask.say(
-            "choice", number=number, unit=one.unit, title=ask.title(one.duty), term=one.term, due=one.due, id=one.id
+            "choice",
+            number=number,
+            unit=one.unit,
+            title=ask.title(one.duty),
+            term=ask.term(one),
+            due=one.due,
+            id=one.id,
         )
         for number, one in enumerate(shown, 1)
     ]

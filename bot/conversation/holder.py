@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from bot.conversation import find
 from bot.conversation.ask import Ask, Question, Reply
 from bot.conversation.find import Found
-from bot.wording.grammar import ATTENDED, DAY, HASH_NUMBER, DayError, read_day, read_evidence
-from bot.wording.notices import ground
+from bot.wording.grammar import ATTENDED, DAY, EDGES, EVERYTHING, HASH_NUMBER, DayError, read_day, read_evidence
+from bot.wording.groups import left
 from duties import obligations
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
-from duties.model import ANY_TAG, OPEN_STATES, Force, Obligation, Role, State
+from duties.model import OPEN_STATES, Force, Obligation, Role, State
 from duties.obligations import Done
-from duties.registry import CountedRule, Duty, StandingRule
+from duties.registry import CountedRule, Duty, Provision, StandingRule
 from duties.store import reading
 from duties.store.chains import history
 from duties.store.reading import Filter
@@ -20,12 +20,16 @@ from duties.store.reading import Filter
 LISTED = 12
 """Lines of a list: more do not fit a phone."""
 HISTORY = 6
+CITED = 4
+PAGE = 10
 
 
 async def acknowledge(ask: Ask) -> Reply:
     """签收: one, or everything a button names."""
-    if ask.words.lower() in ("全部", "all"):
+    if ask.words.lower() in EVERYTHING:
         meant: Found | Reply = Found(tuple(await find.own(ask, (State.PENDING, State.RETURNED))), "")
+    elif not ask.words and not ask.named and ask.reminded:
+        meant = await find.numbered(ask, ask.listed, "")
     else:
         meant = await find.meant(ask, "acknowledge", await find.own(ask, (State.PENDING, State.RETURNED)))
     if isinstance(meant, Reply):
@@ -124,7 +128,7 @@ async def _count(ask: Ask, one: Obligation, duty: Duty, words: str) -> Reply:
         on = read_day("".join(found[0].split()), ask.today) if found else ask.today
     except DayError as error:
         return Reply(ask.say("no-such-day", text=error), question=question)
-    topic = (words.replace(found[0], " ", 1) if found else words).strip(" ，,。.；;、:：")
+    topic = (words.replace(found[0], " ", 1) if found else words).strip(EDGES)
     if not topic:
         return Reply(
             ask.say("count-wanted", title=ask.title(one.duty), noun=noun, tally=one.tally, target=one.target),
@@ -171,13 +175,11 @@ async def mine(ask: Ask) -> Reply:
 
 def item(ask: Ask, number: int, one: Obligation) -> str:
     """One line of a list."""
-    days = (one.due - ask.today).days
-    left = ask.say("left-today" if days == 0 else "left-days" if days > 0 else "left-over", days=abs(days))
     rule = ask.duty(one.duty).rule
     tally_text = ask.say("line-tally", tally=one.tally, target=one.target) if isinstance(rule, CountedRule) else ""
     return ask.say(
-        "line", number=number, title=ask.title(one.duty), term=one.term, due=one.due, left=left,
-        state=ask.say(f"state-{one.state}"), tally=tally_text, id=one.id,
+        "line", number=number, title=ask.title(one.duty), term=ask.term(one), due=one.due,
+        left=left(one.due, ask.today, ask.language), state=ask.say(f"state-{one.state}"), tally=tally_text, id=one.id,
     )  # fmt: skip
 
 
@@ -191,33 +193,49 @@ async def detail(ask: Ask) -> Reply:
     _may_see(ask, one)
     duty = ask.duty(one.duty)
     lines = [
-        ask.say("detail-head", title=ask.title(one.duty), term=one.term, unit=one.unit, id=one.id),
+        ask.say("detail-head", title=ask.title(one.duty), term=ask.term(one), unit=one.unit, id=one.id),
         item(ask, 1, one).partition("\n")[2],
-        ask.say("detail-ground", ground=ground(ask.registry, one.duty)),
-        ask.say("detail-force-assumed" if one.force == Force.ASSUMED else "detail-force-settled", by=duty.confirmed_by),
+        ask.say("detail-ground", ground="\uff1b".join(ask.registry.citations(duty)[:CITED])),
+        _force(ask, one, duty),
         ask.say("detail-evidence", slots=_slots(ask, duty)),
     ]
     facts = {"recipient": duty.recipient, "publication": duty.publication, "consequence": duty.consequence}
     lines += [ask.say(f"detail-{name}", text=text) for name, text in facts.items() if text]
-    lines += await _checklist(ask, one, duty)
+    lines += await _checklist(ask, one, duty, meant.rest)
     lines += [ask.say("detail-reason", text=one.reason)] if one.reason else []
     return Reply("\n".join(line for line in [*lines, *await _history(ask, one)] if line), _buttons(ask, one), (one.id,))
 
 
-async def _checklist(ask: Ask, one: Obligation, duty: Duty) -> list[str]:
-    """The standing provisions that bind this unit: by its tags, and by where each document is in force."""
+def _force(ask: Ask, one: Obligation, duty: Duty) -> str:
+    if one.force == Force.ASSUMED:
+        return ask.say("detail-force-assumed")
+    return (
+        ask.say("detail-force-confirmed", by=duty.confirmed_by)
+        if duty.confirmed_by
+        else ask.say("detail-force-settled")
+    )
+
+
+async def _checklist(ask: Ask, one: Obligation, duty: Duty, words: str) -> list[str]:
+    """The standing provisions that bind this unit, a page at a time: by its tags, and by where each is in force."""
     if not isinstance(duty.rule, StandingRule):
         return []
     tags, places = await reading.standing_of(one.unit_id)
-    items = [
-        provision
-        for no in duty.scope[0].provisions
-        if (provision := ask.registry.provisions[no])
-        and ask.registry.documents[provision.document].jurisdiction in places
-        and (not provision.tags or tags.intersection(str(tag) for tag in provision.tags) or ANY_TAG in tags)
+    items = [p for no in duty.scope[0].provisions if _binds(p := ask.registry.provisions[no], tags, places, ask)]
+    pages = -(-len(items) // PAGE)
+    page = min(max(1, int(words) if words.isdigit() and len(words) < PAGE else 1), max(1, pages))
+    lines = [
+        ask.say("checklist-line", title=p.title, ground=ask.registry.citation(p.no, short=True))
+        for p in items[(page - 1) * PAGE : page * PAGE]
     ]
-    lines = [ask.say("checklist-line", title=p.title, ground=ask.registry.citation(p.no)) for p in items]
-    return [ask.say("checklist-head", n=len(items)), *lines]
+    more = [ask.say("checklist-more", page=page, pages=pages, id=one.id, next=page % pages + 1)] if pages > 1 else []
+    return [ask.say("checklist-head", n=len(items)), *lines, *more]
+
+
+def _binds(provision: Provision, tags: frozenset[str], places: frozenset[str], ask: Ask) -> bool:
+    if ask.registry.documents[provision.document].jurisdiction not in places:
+        return False
+    return not provision.tags or any(str(tag) in tags for tag in provision.tags)
 
 
 async def _history(ask: Ask, one: Obligation) -> list[str]:
@@ -260,13 +278,13 @@ async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = 
     """What was recorded, its number, and what remains."""
     lines = [
         ask.say(
-            key, title=ask.title(d.obligation.duty), term=d.obligation.term, unit=d.obligation.unit, entry=d.entry,
+            key, title=ask.title(d.obligation.duty), term=ask.term(d.obligation), unit=d.obligation.unit, entry=d.entry,
             id=d.obligation.id, state=ask.say(f"state-{d.obligation.state}"), due=d.obligation.due, **facts,
         )
         for d in done
     ]  # fmt: skip
     remaining = await _remaining(ask)
-    return Reply("\n".join([*lines, *notes, remaining]), items=tuple(d.obligation.id for d in done))
+    return Reply("\n".join(line for line in [*lines, *notes, remaining] if line))
 
 
 async def _remaining(ask: Ask) -> str:

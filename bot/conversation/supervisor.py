@@ -7,14 +7,16 @@ from rapidfuzz import fuzz
 from bot.conversation import find
 from bot.conversation.ask import Ask, Question, Reply
 from bot.conversation.find import Found
-from bot.conversation.holder import LISTED, echo
-from bot.wording.notices import ground
+from bot.conversation.holder import echo
+from bot.wording.groups import Row, grouped
 from duties import obligations
 from duties.model import OPEN_STATES, Obligation, Role, State
 from duties.store import reading
 from duties.store.reading import Filter
 
 ALIKE = 60.0
+SHOWN = 20
+"""Units in one answer: more do not fit a phone."""
 
 
 async def overdue(ask: Ask) -> Reply:
@@ -30,7 +32,7 @@ async def overdue(ask: Ask) -> Reply:
         if narrowed.under and scope.under and not narrowed.under.startswith(scope.under):
             continue
         found |= {one.id: one for one in await reading.obligations(wanted)}
-    late = sorted(found.values(), key=lambda one: (one.due, one.unit_path, one.duty))
+    late = sorted(found.values(), key=lambda one: (one.due, one.duty, one.term, one.unit_path))
     waiting = len(await find.watched(ask, (State.REPORTED,)))
     if not late:
         return Reply(ask.say("overdue-none", about=about, day=ask.today, waiting=waiting))
@@ -39,19 +41,15 @@ async def overdue(ask: Ask) -> Reply:
 
 def _listed(ask: Ask, late: list[Obligation], about: str, waiting: int) -> Reply:
     units = Counter(one.unit for one in late)
-    shown = late[:LISTED]
+    shown = late[:SHOWN]
     lines = [ask.say("overdue-head", n=len(late), units=len(units), about=about, day=ask.today)]
     if len(late) > len(shown):
         worst = [ask.say("overdue-unit", unit=unit, n=n) for unit, n in units.most_common(5)]
         lines.append(ask.say("overdue-worst", units=worst))
-    lines += [
-        ask.say(
-            "overdue-line", number=number, unit=one.unit, title=ask.title(one.duty), term=one.term,
-            days=(ask.today - one.due).days, due=one.due, ground=ground(ask.registry, one.duty),
-            state=ask.say(f"state-{one.state}"), id=one.id,
-        )
-        for number, one in enumerate(shown, 1)
-    ]  # fmt: skip
+    rows = [
+        Row(number, one.id, one.duty, one.term, one.due, one.unit, one.state) for number, one in enumerate(shown, 1)
+    ]
+    lines += grouped(rows, ask.registry, ask.today, ask.language)
     if len(late) > len(shown):
         lines.append(ask.say("overdue-more", n=len(late) - len(shown)))
     if waiting:
@@ -107,7 +105,7 @@ async def review(ask: Ask) -> Reply:
     waiting = await find.watched(ask, (State.REPORTED,))
     if not waiting:
         return Reply(ask.say("review-none"))
-    shown = waiting[:LISTED]
+    shown = waiting[: SHOWN // 2]
     lines = [ask.say("review-head", n=len(waiting))]
     for number, one in enumerate(shown, 1):
         key = "review-late" if one.done_on and one.done_on > one.due else "review-line"
@@ -117,13 +115,13 @@ async def review(ask: Ask) -> Reply:
                 number=number,
                 unit=one.unit,
                 title=ask.title(one.duty),
-                term=one.term,
+                term=ask.term(one),
                 due=one.due,
                 done=one.done_on or "",
                 backdated=ask.say("mark-backdated") if one.backdated else "",
                 id=one.id,
                 evidence=await _evidence(ask, one),
-            )  # fmt: skip
+            )
         )
     more = [ask.say("list-more", n=len(waiting) - len(shown))] if len(waiting) > len(shown) else []
     return Reply("\n".join([*lines, *more, ask.say("review-foot")]), items=tuple(one.id for one in shown))

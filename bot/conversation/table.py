@@ -11,7 +11,7 @@ from bot.conversation import holder, supervisor
 from bot.conversation.ask import Ask, Reply
 from bot.store import people, queue
 from bot.wording import Language, say
-from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, clean
+from bot.wording.grammar import EDGES, HASH_NUMBER, LIST_NUMBER, clean
 from duties.errors import RefusedError
 from duties.ledger import SYSTEM, Act, StreamRef
 from duties.model import Actor, Role
@@ -61,7 +61,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("review", ("待核", "待销号", "待核验"), ("review", "to verify"), (Role.SUPERVISOR,), supervisor.review),
     Command("close", ("销号", "核销"), ("close", "verify"), (Role.SUPERVISOR,), supervisor.close),
     Command("return", ("退回",), ("return", "send back"), (Role.SUPERVISOR,), supervisor.give_back),
-    Command("help", ("帮助", "?", "help"), ("help", "commands"), EVERYONE, help_),
+    Command("help", ("帮助", "?"), ("help", "commands"), EVERYONE, help_),
     Command("cancel", ("取消",), ("cancel",), EVERYONE, cancel),
 )
 BY_NAME = {command.name: command for command in COMMANDS}
@@ -93,7 +93,7 @@ def match(text: str) -> Understood | None:
     for word, command, language in _WORDS:
         rest = text[len(word) :]
         if lowered.startswith(word) and (language == "zh" or not rest[:1].isalnum()):
-            return Understood(command, rest.strip(" ,:，：、"), language)
+            return Understood(command, rest.strip(EDGES), language)
     return None
 
 
@@ -109,8 +109,8 @@ async def answer(message: Incoming, registry: Registry, at: Moment) -> Reply:
     if not actor.posts:
         return Reply(say("no-post", name=actor.name))
     understood = await _understand(message, text, at)
-    if understood is None:
-        return _not_understood(text, actor)
+    if not isinstance(understood, Understood):
+        return understood or _not_understood(text, actor)
     ask = await _ask(message, actor, understood, registry, at)
     try:
         reply = await understood.command.run(ask)
@@ -138,7 +138,7 @@ async def _binding(message: Incoming, text: str, at: Moment) -> Reply | None:
     return Reply(say("bind-done", name=actor.name, units=list(dict.fromkeys(p.unit for p in actor.posts)), entry=entry))
 
 
-async def _understand(message: Incoming, text: str, at: Moment) -> Understood | None:
+async def _understand(message: Incoming, text: str, at: Moment) -> Understood | Reply | None:
     if message.action:
         return _pressed(message.action, text)
     underway = await people.underway(message.connection, message.sender, at.now)
@@ -155,15 +155,15 @@ def _pressed(action: str, text: str) -> Understood | None:
     return Understood(command, text, named=named) if command is not None else None
 
 
-def _continued(kind: str, content: dict[str, object], text: str) -> Understood | None:
+def _continued(kind: str, content: dict[str, Any], text: str) -> Understood | Reply:
     """The answer to what was asked: a number among choices, else the words that were missing."""
     command = BY_NAME[str(content["command"])]
-    items = [int(str(number)) for number in content["items"]]  # type: ignore[attr-defined]  # a JSON list
+    items = [int(number) for number in content["items"]]
     if kind != "choose":
         return Understood(command, text, named=tuple(items))
     chosen = LIST_NUMBER.match(text)
     if chosen is None or not 0 < int(chosen[1]) <= len(items):
-        return None
+        return Reply(say("choose-again", n=len(items)))
     words = text[chosen.end() :].strip() or str(content["rest"])
     return Understood(command, words, named=(items[int(chosen[1]) - 1],))
 
@@ -176,7 +176,8 @@ async def _ask(message: Incoming, actor: Actor, understood: Understood, registry
     numbered = HASH_NUMBER.match(understood.words) or LIST_NUMBER.match(understood.words)
     if not named and replied is not None and len(listed) == 1 and not numbered:
         named = listed
-    return Ask(message, actor, understood.words, named, listed, at, registry, understood.language)
+    reminded = "rung" in (shown or {})
+    return Ask(message, actor, understood.words, named, listed, reminded, at, registry, understood.language)
 
 
 async def _replied(message: Incoming) -> dict[str, Any] | None:

@@ -31,6 +31,18 @@ def day(value: date, language: Language = "zh") -> str:
     return format_date(value, "EEE d MMM y", locale="en_GB")
 
 
+def term(label: str, language: Language = "zh") -> str:
+    """A term as people call it: 2026 is 2026年度, 2026-Q1 2026年第一季度."""
+    year, _, rest = label.partition("-")
+    if not rest:
+        return say("term-year", language, year=year)
+    if rest[0] in "QH":
+        return say(f"term-{rest}", language, year=year)
+    if len(rest) == len(year):
+        return say("term-years", language, first=year, last=rest)
+    return say("term-month", language, year=year, month=int(rest))
+
+
 def _fact(value: Any, language: Language) -> Any:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")

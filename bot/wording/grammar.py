@@ -20,6 +20,9 @@ DAY = re.compile(
     re.IGNORECASE,
 )
 RELATIVE = {"今天": 0, "today": 0, "昨天": 1, "yesterday": 1, "前天": 2}
+EVERYTHING = ("全部", "all")
+EDGES = " ，,。.；;、:："
+"""What is cut from the ends of a topic or a note."""
 HASH_NUMBER = re.compile(r"^#\s*(\d{1,12})\b")
 LIST_NUMBER = re.compile(r"^(\d{1,3})(?=$|[\s、.．，,:：])[、.．，,:：]?")
 ATTENDED = re.compile(r"应训\s*(\d+)\s*人?\D*达标\s*(\d+)|(\d+)\s*of\s*(\d+)", re.IGNORECASE)
@@ -74,7 +77,7 @@ def read_evidence(text: str, today: date) -> Evidence:
         number="".join(number[0].split()).replace("[", "〔").replace("]", "〕") if number else "",
         done_on=read_day("".join(day[0].split()), today) if day else None,
         link=link[0] if link else "",
-        note=rest.strip(" ，,。.；;、:："),
+        note=rest.strip(EDGES),
         empty=bool(empty),
     )
 

@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from bot.store.queue import Owed
-from bot.wording import Language, day, say
+from bot.wording import Language, day, say, term
+from bot.wording.groups import Row, ground, grouped, left
 from duties.model import Force
 from duties.registry import CountedRule, Registry
 
@@ -49,10 +50,14 @@ class NoticeWording:
         gravest = max(items, key=_gravity)
         head = say(f"notice-{gravest.tone}", self.language, n=len(items))
         supervising = gravest.audience == "supervisor"
-        lines = [self._item(number, one, today, supervising) for number, one in enumerate(items, 1)]
+        if supervising:
+            items.sort(key=lambda one: (one.due, one.duty, one.term))
+            blocks = self._blocks(items, today)
+        else:
+            blocks = [self._item(number, one, today) for number, one in enumerate(items, 1)]
         foot = say("notice-foot-supervisor" if supervising else "notice-foot", self.language)
         return {
-            "text": "\n\n".join([head, *lines, foot]),
+            "text": "\n\n".join([head, *blocks, foot]),
             "buttons": [] if supervising else self._buttons(items),
             "items": [one.obligation for one in items],
             "audience": gravest.audience,
@@ -62,25 +67,24 @@ class NoticeWording:
             ],
         }
 
-    def _item(self, number: int, one: Owed, today: date, supervising: bool) -> str:
-        key = "item-supervisor" if supervising else "item"
+    def _blocks(self, items: list[Owed], today: date) -> list[str]:
+        rows = [
+            Row(number, one.obligation, one.duty, one.term, one.due, one.unit, one.state)
+            for number, one in enumerate(items, 1)
+        ]
+        return grouped(rows, self.registry, today, self.language)
+
+    def _item(self, number: int, one: Owed, today: date) -> str:
+        facts = {"title": self._title(one.duty), "term": term(one.term, self.language), "unit": one.unit}
         lines = [
-            say(
-                key,
-                self.language,
-                number=number,
-                unit=one.unit,
-                title=self._title(one.duty),
-                term=one.term,
-                id=one.obligation,
-            ),  # fmt: skip
-            say("item-due", self.language, due=_day(one.due, self.language), left=self._left(one.due, today)),
+            say("item", self.language, number=number, id=one.obligation, **facts),
+            say("item-due", self.language, due=_day(one.due, self.language), left=left(one.due, today, self.language)),
         ]
         duty = self.registry.duty(one.duty)
         if isinstance(duty.rule, CountedRule):
             noun = duty.rule.noun if self.language == "zh" else duty.rule.noun_en
             lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
-        lines.append(say("item-ground", self.language, ground=self._ground(one.duty, one.jurisdiction)))
+        lines.append(say("item-ground", self.language, ground=ground(self.registry, one.duty, one.jurisdiction)))
         if one.force == Force.ASSUMED:
             lines.append(say("item-assumed", self.language))
         if one.state == "returned":
@@ -89,17 +93,9 @@ class NoticeWording:
             lines.append(say("item-late", self.language))
         return "\n".join(lines)
 
-    def _left(self, due: date, today: date) -> str:
-        days = (due - today).days
-        key = "left-today" if days == 0 else "left-days" if days > 0 else "left-over"
-        return say(key, self.language, days=abs(days))
-
     def _title(self, code: str) -> str:
         duty = self.registry.duty(code)
         return duty.title if self.language == "zh" else duty.title_en
-
-    def _ground(self, code: str, jurisdiction: str) -> str:
-        return ground(self.registry, code, jurisdiction)
 
     def _buttons(self, items: list[Owed]) -> list[list[str]]:
         if len(items) == 1:
@@ -131,13 +127,3 @@ def _gravity(one: Owed) -> tuple[int, date]:
 @lru_cache(maxsize=2048)
 def _day(value: date, language: Language) -> str:
     return day(value, language)
-
-
-SHOWN_CITATIONS = 3
-
-
-def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
-    """The articles a duty rests on, as one phrase."""
-    citations = registry.citations(registry.duty(code), jurisdiction)
-    more = "…" if len(citations) > SHOWN_CITATIONS else ""
-    return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more

@@ -19,8 +19,8 @@ class StaleError(DutyError):
 async def append(ref: StreamRef, act: Act, now: datetime) -> int:
     """Write the next line of a chain. Returns the entry's number, which people are told."""
     await execute(
-        "INSERT INTO stream (kind, ref, seq, head, anchored_seq) SELECT CAST(:kind AS VARCHAR(16)), CAST(:ref AS BIGINT),"
-        " 0, CAST(:head AS VARCHAR(64)), 0"
+        "INSERT INTO stream (kind, ref, seq, head, anchored_seq)"
+        " SELECT CAST(:kind AS VARCHAR(16)), CAST(:ref AS BIGINT), 0, CAST(:head AS VARCHAR(64)), 0"
         " WHERE NOT EXISTS (SELECT 1 FROM stream WHERE kind = :kind AND ref = :ref)",
         kind=ref.kind, ref=ref.ref, head=GENESIS,
     )  # fmt: skip
@@ -118,7 +118,8 @@ async def drop_anchor(day: date) -> AnchorLine | None:
     heads_changed = ((f"{row['kind']}:{row['ref']}", row["seq"], row["head"]) for row in changed)
     made = chain_anchor(day, heads_changed, str(last[0]["hash"]) if last else GENESIS)
     await execute(
-        "INSERT INTO anchor (day, heads, previous, hash, algorithm) VALUES (:day, :heads, :previous, :hash, :algorithm)",
+        "INSERT INTO anchor (day, heads, previous, hash, algorithm)"
+        " VALUES (:day, :heads, :previous, :hash, :algorithm)",
         day=made.day, heads=made.heads, previous=made.previous, hash=made.hash, algorithm=ALGORITHM,
     )  # fmt: skip
     return made

@@ -43,7 +43,8 @@ async def ensure(term: Term) -> PlannedTerm:
     rows = await fetch(f"SELECT {_COLUMNS} FROM term WHERE {where}", **key)
     if not rows:
         await execute(
-            "INSERT INTO term (duty, label, jurisdiction, covers_from, covers_to, opens, due, basis, force, units_digest, planned_for)"
+            "INSERT INTO term (duty, label, jurisdiction, covers_from, covers_to, opens, due, basis, force,"
+            " units_digest, planned_for)"
             " VALUES (:duty, :label, :jurisdiction, :covers_from, :covers_to, :opens, :due, :basis, :force, '', '')"
             " ON CONFLICT DO NOTHING",
             **key, covers_from=term.covers_from, covers_to=term.covers_to, opens=term.opens, due=term.due,

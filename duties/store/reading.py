@@ -98,7 +98,8 @@ async def actor(person: int, today: date) -> Actor | None:
         """
         SELECT p.role, u.id, u.name, COALESCE(parent.path, u.path) AS over
         FROM post p JOIN unit u ON u.id = p.unit_id LEFT JOIN unit parent ON parent.id = u.parent_id
-        WHERE p.person_id = :person AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)
+        WHERE p.person_id = :person
+          AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)
           AND (u.until IS NULL OR u.until >= :today)
         ORDER BY p.id
         """,

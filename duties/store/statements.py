@@ -142,7 +142,8 @@ async def insert_reminders(
         return 0
     return await execute(
         f"""
-        INSERT INTO reminder (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
+        INSERT INTO reminder
+          (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
         SELECT o.id, t.due, {_text(":rung")}, {_text(":audience")}, {_text(":tone")}, CAST(:severity AS INTEGER),
           {"o.planned_at < " + _instant(":late_before") if late_before else _false()},
           {_flag(superseded)}, {_instant(":now")}, {_flag(superseded)}

@@ -1,0 +1,148 @@
+"""The built-in chat's door filled in: the page's questions answered from the store."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from adapters.base import Button
+from adapters.webchat import WebchatAdapter
+from bot.app import Bot, MovableClock
+from bot.store import arrivals, people, queue
+from bot.web.door import Bubble, ChatDoor, DemoDoor, Player, Step, TooManyAttemptsError
+from bot.wording import say
+from duties.store import reading, statements
+from duties.store.database import transaction
+
+CONNECTION = "webchat"
+LONGEST_LEAP = 400
+"""Days after which "to the next reminder" gives up."""
+
+
+class Doorway:
+    """Answers for one bot and its built-in chat."""
+
+    def __init__(self, bot: Bot, adapter: WebchatAdapter) -> None:
+        self.bot = bot
+        self.adapter = adapter
+
+    def door(self, clock: MovableClock | None = None) -> ChatDoor:
+        """The door as the page takes it; with a movable clock it is the demonstration's."""
+        return ChatDoor(
+            adapter=self.adapter,
+            now=self._now,
+            receive=self.bot.inbox.receive,
+            history=self.history,
+            person=self.person,
+            signed_in=self._signed_in,
+            bind=self.bind,
+            leave=self.leave,
+            health=self.bot.health,
+            metrics=self.bot.monitor.text,
+            demo=self._demo(clock) if clock is not None else None,
+        )
+
+    def _demo(self, clock: MovableClock) -> DemoDoor:
+        async def move(step: Step) -> datetime:
+            return await self.move(clock, step)
+
+        return DemoDoor(people=self.players, move=move, is_workday=self.bot.law.workdays.is_workday)
+
+    def _now(self) -> datetime:
+        return self.bot.clock().astimezone(self.bot.zone)
+
+    async def history(self, address: str, before: int | None, limit: int) -> list[Bubble]:
+        """Both sides of a conversation, oldest first."""
+        until = _instant(before) if before is not None else datetime.max.replace(tzinfo=UTC)
+        said = [_said(row) for row in await queue.sent(address, CONNECTION, until, limit)]
+        written = [_written(row) for row in await arrivals.written(address, CONNECTION, until, limit)]
+        return sorted([*said, *written], key=lambda bubble: bubble.order)[-limit:]
+
+    async def person(self, address: str) -> Player | None:
+        """Whose address it is."""
+        number = await people.person_at(CONNECTION, address)
+        actor = await reading.actor(number, self._now().date()) if number is not None else None
+        if actor is None:
+            return None
+        post = actor.posts[0] if actor.posts else None
+        return Player(address, actor.name, post.unit if post else "", str(post.role) if post else "")
+
+    async def players(self) -> list[Player]:
+        """Everyone with a post, for the demonstration."""
+        return [Player(row["code"], row["name"], row["unit"], row["role"]) for row in await people.players()]
+
+    async def _signed_in(self, token: str) -> str | None:
+        return await people.signed_in(token, self.bot.clock())
+
+    async def bind(self, code: str, client: str) -> str | None:
+        """Trade a one-time code for a session. The address is the person's own code."""
+        now = self.bot.clock()
+        if await people.guessed_too_often(CONNECTION, client, now):
+            raise TooManyAttemptsError
+        async with transaction():
+            person = await people.redeem(code, now)
+            if person is None:
+                await people.guessed(CONNECTION, client, now)
+                return None
+            address = await people.code_of(person)
+            await people.bind(person, CONNECTION, address, now)
+            token = await people.sign_in(address, now)
+        self.bot.wake()
+        return token
+
+    async def leave(self, token: str) -> None:
+        """End a session."""
+        await people.sign_out(token)
+
+    async def move(self, clock: MovableClock, step: Step) -> datetime:
+        """Set the demonstration's clock forward: an hour, to tomorrow's office hour, or to the next reminder."""
+        if step == "hour":
+            clock.set(clock() + timedelta(hours=1))
+            await self.bot.step()
+            return self._now()
+        for _ in range(LONGEST_LEAP if step == "next" else 1):
+            clock.set(await self._next_opening(clock()))
+            if await self.bot.step():
+                break
+        return self._now()
+
+    async def _next_opening(self, now: datetime) -> datetime:
+        local = now.astimezone(self.bot.zone)
+        minutes = await statements.office_minutes() or [600]
+        openings = (_at(day, minute, self.bot) for day in _days(local.date()) for minute in minutes)
+        return next(opening for opening in openings if opening > now)
+
+
+def _days(first: date) -> list[date]:
+    return [first + timedelta(days=days) for days in range(3)]
+
+
+def _at(day: date, minute: int, bot: Bot) -> datetime:
+    return datetime.combine(day, time(minute // 60, minute % 60), bot.zone)
+
+
+def _order(at: datetime, side: int) -> int:
+    """Microseconds since 1970, doubled, so that what is said in the same instant comes after what was written."""
+    return int(at.timestamp() * 1_000_000) * 2 + side
+
+
+def _instant(order: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(order // 2, 4_102_444_800_000_000))
+
+
+def _said(row: dict[str, Any]) -> Bubble:
+    buttons = tuple(Button(*button) for button in row["body"].get("buttons", ()))
+    return Bubble(str(row["id"]), _order(row["at"], 1), "bot", row["body"].get("text", ""), row["at"], buttons)
+
+
+def _written(row: dict[str, Any]) -> Bubble:
+    content = row["content"]
+    text = content["text"] or _pressed(content["action"])
+    return Bubble(row["message_id"], _order(row["at"], 0), "me", text, row["at"], (), content["reply_to"])
+
+
+def _pressed(action: str) -> str:
+    verb, _, numbers = action.partition(":")
+    label = say(f"button-{verb}") if verb in PRESSABLE else verb
+    return f"{label} #{numbers}" if numbers else label
+
+
+PRESSABLE = frozenset({"acknowledge", "report", "detail", "close", "return"})

@@ -1,0 +1,130 @@
+"""Processes: serve for real, and the demonstration. Both are the same bot behind the same page."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from aiohttp import web
+
+from adapters.webchat import WebchatAdapter
+from bot.app import Bot, Clock, Law, MovableClock, system_clock
+from bot.doorway import CONNECTION, Doorway
+from bot.settings import Settings
+from bot.store import seats
+from bot.web.site import site
+from duties.roster import Roster
+from duties.store import roster_rows
+from duties.store.database import Location, migrate, opened, owned
+
+LOOPBACK = "127.0.0.1"
+Ready = Callable[[str], None]
+"""Called with the page's address once it answers."""
+
+
+def configure_logging(form: Literal["text", "json"] = "text") -> None:
+    """Everything the program says about itself goes to stderr; a line is one event with its facts."""
+    renderer = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info if form == "json" else _unchanged,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+
+
+def _unchanged(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running page and bot, for those who compose one."""
+
+    bot: Bot
+    address: str
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[Location]:
+    """The settings' database, owned and up to date."""
+    async with AsyncExitStack() as stack:
+        location = await stack.enter_async_context(opened(settings.database))
+        stack.enter_context(owned(location))
+        await migrate(location, settings.backups)
+        yield location
+
+
+@asynccontextmanager
+async def running(
+    law: Law, settings: Settings, clock: Clock, demo: MovableClock | None = None
+) -> AsyncIterator[Service]:
+    """A bot that works by itself and a page that answers, on an open database."""
+    adapter = WebchatAdapter(CONNECTION, lambda: clock().astimezone(settings.zone))
+    bot = Bot(
+        law, {CONNECTION: adapter}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
+        heartbeat_url=settings.heartbeat_url,
+    )  # fmt: skip
+    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo)), access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    listener = web.TCPSite(runner, LOOPBACK if demo else settings.host, settings.port)
+    await listener.start()
+    work = asyncio.create_task(bot.run())
+    try:
+        host, port = runner.addresses[0][:2]
+        yield Service(bot, f"http://{host}:{port}/")
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+        await runner.cleanup()
+
+
+async def serve(law: Law, settings: Settings, ready: Ready) -> None:
+    """Run until told to stop."""
+    async with database(settings), running(law, settings, system_clock) as service:
+        ready(service.address)
+        await _until_stopped()
+
+
+async def demonstrate(law: Law, roster: Roster, settings: Settings, start: datetime, ready: Ready) -> None:
+    """Play: a fresh database, the sample roster, everybody reachable on the page, time that can be moved."""
+    clock = MovableClock(start)
+    async with database(settings):
+        await roster_rows.apply(roster, "demo", clock(), settings.office_minute)
+        await seats.bind_everyone(CONNECTION, clock())
+        async with running(law, settings, clock, clock) as service:
+            ready(service.address)
+            await _until_stopped()
+
+
+async def _until_stopped() -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def fresh(file: Path) -> Path:
+    """A place for a database that is made anew: what was there before is removed."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{file}{suffix}").unlink(missing_ok=True)
+    return file

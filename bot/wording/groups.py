@@ -1,0 +1,62 @@
+"""Lists for supervisors: what many units owe alike is said once, with its articles, and the units below it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from bot.wording import Language, day, say
+from bot.wording import term as term_name
+from duties.registry import Registry
+
+SHOWN_CITATIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One unit's obligation in a list; `number` is what people answer with."""
+
+    number: int
+    id: int
+    duty: str
+    term: str
+    due: date
+    unit: str
+    state: str
+
+
+def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
+    """The articles a duty rests on, as one phrase with the documents' short names."""
+    citations = registry.citations(registry.duty(code), jurisdiction, short=True)
+    more = "…" if len(citations) > SHOWN_CITATIONS else ""
+    return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more
+
+
+def left(due: date, today: date, language: Language) -> str:
+    """How far a deadline is, or how long it has passed."""
+    days = (due - today).days
+    key = "left-today" if days == 0 else "left-days" if days > 0 else "left-over"
+    return say(key, language, days=abs(days))
+
+
+def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Language) -> list[str]:
+    """Blocks of text, one a duty and term, in the order given."""
+    return [
+        _block(list(group), registry, today, language) for _, group in groupby(rows, lambda row: (row.duty, row.term))
+    ]
+
+
+def _block(rows: list[Row], registry: Registry, today: date, language: Language) -> str:
+    first = rows[0]
+    duty = registry.duty(first.duty)
+    head = say(
+        "group", language, title=duty.title if language == "zh" else duty.title_en, term=term_name(first.term, language),
+        due=day(first.due, language), left=left(first.due, today, language), ground=ground(registry, first.duty),
+    )  # fmt: skip
+    units = [_unit(row, language) for row in rows]
+    return "\n".join([head, *units])
+
+
+def _unit(row: Row, language: Language) -> str:
+    state = say(f"state-{row.state}", language)
+    return say("group-unit", language, number=row.number, unit=row.unit, state=state, id=row.id)
