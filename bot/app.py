@@ -87,9 +87,9 @@ class Bot:
     async def step(self, *, tick: bool = True) -> int:
         """Everything that is due now: answers, reminders, messages. Returns how many reminders were raised."""
         async with self._stepping:
-            now = self.clock()
-            raised = await self.loop.tick(now) if tick else 0
+            raised = await self.loop.tick(self.clock()) if tick else 0
             await self.inbox.process()
+            now = self.clock()  # read after the answers were written: they are due at once
             sent = await self.delivery.drain(now)
             alarms, self.delivery.alarms = self.delivery.alarms, []
             await self.loop.alarm(alarms, now)

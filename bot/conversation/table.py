@@ -140,7 +140,7 @@ async def _binding(message: Incoming, text: str, at: Moment) -> Reply | None:
 
 async def _understand(message: Incoming, text: str, at: Moment) -> Understood | Reply | None:
     if message.action:
-        return _pressed(message.action, text)
+        return _pressed(message.action)
     underway = await people.underway(message.connection, message.sender, at.now)
     understood = match(text)
     if understood is not None or underway is None:
@@ -148,11 +148,12 @@ async def _understand(message: Incoming, text: str, at: Moment) -> Understood | 
     return _continued(*underway, text)
 
 
-def _pressed(action: str, text: str) -> Understood | None:
+def _pressed(action: str) -> Understood | None:
+    """A button's meaning is its value alone: the text beside it is only its label."""
     verb, _, numbers = action.partition(":")
     command = BY_NAME.get(verb)
     named = tuple(int(number) for number in numbers.split(",") if number.isdigit() and len(number) < 16)  # noqa: PLR2004
-    return Understood(command, text, named=named) if command is not None else None
+    return Understood(command, "", named=named) if command is not None else None
 
 
 def _continued(kind: str, content: dict[str, Any], text: str) -> Understood | Reply:

@@ -239,8 +239,9 @@ async def put(  # the outbox row of whatever was decided in the same transaction
     """Add a message whose words are known. Runs in the caller's transaction."""
     (row,) = await fetch(
         "INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, body, answers, attempts,"
-        " token, receipt, error, created_at) VALUES (:kind, :scope, :connection, :person, :address, 'pending', :now, :body,"
-        " :answers, 0, '', '', '', :now) RETURNING id",
+        " token, receipt, error, created_at)"
+        " VALUES (:kind, :scope, :connection, :person, :address, 'pending', :now, :body, :answers, 0, '',"
+        " '', '', :now) RETURNING id",
         kind=kind, scope=connection, connection=connection, person=person, address=address, now=now,
         body=_text_of(body), answers=answers,
     )  # fmt: skip

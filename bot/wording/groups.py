@@ -50,8 +50,9 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language)
     first = rows[0]
     duty = registry.duty(first.duty)
     head = say(
-        "group", language, title=duty.title if language == "zh" else duty.title_en, term=term_name(first.term, language),
-        due=day(first.due, language), left=left(first.due, today, language), ground=ground(registry, first.duty),
+        "group", language, title=duty.title if language == "zh" else duty.title_en,
+        term=term_name(first.term, language), due=day(first.due, language),
+        left=left(first.due, today, language), ground=ground(registry, first.duty),
     )  # fmt: skip
     units = [_unit(row, language) for row in rows]
     return "\n".join([head, *units])

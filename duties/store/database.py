@@ -201,11 +201,11 @@ async def execute(sql: str, **values: Any) -> int:
 
 
 async def execute_many(sql: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Run a statement once for each row."""
+    """Run a statement once for each row. Its values are single ones, never lists."""
     if not rows:
         return
-    text = _bound(sql, rows[0])[0]
-    await client().execute_many(text, [_bound(sql, row)[1] for row in rows])
+    text, order = _compiled(sql, dialect(), ())
+    await client().execute_many(text, [[_plain(row[name]) for name in order] for row in rows])
 
 
 def as_date(value: Any) -> date:

@@ -167,6 +167,7 @@ def test_every_fault_is_told_at_once_with_file_row_and_field() -> None:
             unit("n", parent="root", jurisdiction="试验洲"),
             unit("o", parent="root", level="village", opening={"unit-training": -1}),
             unit("p", parent="stranger"),
+            unit("q", jurisdiction="试验区//试验县"),
         ]
     )
     found = faults_of(text, registry=shipped())
@@ -191,6 +192,7 @@ def test_every_fault_is_told_at_once_with_file_row_and_field() -> None:
         ("row 17 (o): level: ", "'township'"),
         ("row 17 (o): opening.unit-training: ", "greater than or equal to 0"),
         ("row 18 (p): parent: ", "no unit has the code stranger"),
+        ("row 19 (q): jurisdiction: ", "expected names joined by /"),
     ]
     assert len(found) == len(told)
     for fault, (start, reason) in zip(found, told, strict=True):

@@ -70,6 +70,7 @@ def document(key: str, articles: dict[str, str] | None = None) -> Document:
         key=key,
         title=TITLES[key],
         title_en="Invented",
+        short=TITLES[key],
         number="无",
         issuer="试验镇",
         rank="county-document",
