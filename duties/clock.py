@@ -118,11 +118,11 @@ def deadline(
     """
     _check(rule, on, by, pauses)
     start = Step("starts", on + DAY, _start_ground(rule))
-    if rule.length is None:
-        assert by is not None
+    if by is not None and rule.named_day in ("required", "governs"):
         aim = workdays.on_or_before(by)
         named = (start, Step("named-day", by, "named-day"), Step("advise-by", aim, "fixed-day-advice"))
         return Deadline(on + DAY, by, None, aim, named)
+    assert rule.length is not None  # the registry's check: only a named day may do without
     clock = _Clock(rule, workdays, _standstills(pauses))
     steps_to_due = [start, *_counted(clock, on, rule.length, pauses)]
     aim_at = clock.cautious_end(on, rule.length)
@@ -135,7 +135,7 @@ def deadline(
     steps = [
         *steps_to_due,
         *([Step("not-before", not_before, "text")] if not_before else []),
-        Step("advise-by", aim, "cautious-reading"),
+        Step("advise-by", aim, "unrolled-advice" if rule.start_stated else "cautious-reading"),
     ]
     return Deadline(on + DAY, due, not_before, aim, tuple(steps))
 

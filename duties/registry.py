@@ -116,7 +116,7 @@ class EventRule(Entry):
     unit: Literal["days", "working-days", "months"] = "days"
     length: int | None = Field(default=None, gt=0)
     minimum: int | None = Field(default=None, gt=0)
-    named_day: Literal["none", "earlier", "required"] = "none"
+    named_day: Literal["none", "earlier", "governs", "required"] = "none"
     roll: bool = True
     pausable: bool = False
     lapses: bool = False
