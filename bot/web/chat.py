@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp_jinja2
@@ -19,6 +19,7 @@ from bot.wording import LANGUAGES, catalogue, say
 log = structlog.get_logger()
 
 PAGE_SIZE = 40
+RUNS_BY_ITSELF = timedelta(minutes=1)
 WORDS = "web-"
 ORDER = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -82,10 +83,11 @@ async def move_clock(request: web.Request) -> web.Response:
     """Let time pass in the demonstration, for every open page."""
     door = request.app[DOOR]
     assert door.demo is not None
-    before = door.now()
-    clock = _clock(door.demo, await door.demo.move((await read(request, Move)).step))
+    step, before = (await read(request, Move)).step, door.now()
+    now = await door.demo.move(step)
+    clock = _clock(door.demo, now)
     door.adapter.announce({"kind": "clock", **clock})
-    return web.json_response({"clock": clock, "moved": clock["now"] != before.isoformat()})
+    return web.json_response({"clock": clock, "moved": now - before > RUNS_BY_ITSELF})
 
 
 def bubble_json(bubble: Bubble, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestServer
-from playwright.async_api import BrowserContext, Page, ViewportSize, expect
+from playwright.async_api import BrowserContext, Page, Route, ViewportSize, expect
 
 from bot.web.site import site
 from tests.bot.chat_door import BUTTONS, FakeChat
@@ -206,6 +206,20 @@ async def test_the_page_catches_up_after_a_broken_connection(page: Page, chat: F
     await page.context.set_offline(False)
     await expect(page.locator("#connection")).to_have_attribute("data-state", "online")
     await expect(page.locator(".row.bot .text")).to_have_text("断线时的提醒")
+
+
+async def test_what_arrives_while_the_page_loads_is_not_lost(page: Page, chat: FakeChat) -> None:
+    async def answer_late(route: Route) -> None:
+        response = await route.fetch()
+        await chat.speak("zfb-head", "加载时到的提醒")
+        await expect(page.locator(".row.bot .text").last).to_have_text("加载时到的提醒")
+        await route.fulfill(response=response)
+
+    await chat.speak("zfb-head", "早先的提醒")
+    await play(page, "办公室经办人")
+    await page.route("**/api/messages?as=zfb-head", answer_late, times=1)
+    await play(page)
+    await expect(page.locator(".row.bot .text")).to_have_text(["早先的提醒", "加载时到的提醒"])
 
 
 async def test_the_page_speaks_english_on_request(page: Page) -> None:

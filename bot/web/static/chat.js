@@ -53,21 +53,24 @@ function showConnection(state) {
 
 const arrived = (message) => ({ ...message, status: undefined, problem: undefined });
 
+// The newest stretch of the conversation, joined with what is shown: before it what was loaded earlier (unless there is
+// a gap), after it what arrived live while it was on its way, and what could not be sent.
 async function loadLatest({ anew = false } = {}) {
   const asked = address;
+  const earlier = [...log.messages];
   const { status, data, problem } = await call("GET", as("api/messages", DEMO ? address : ""));
   if (asked !== address) return;
   if (status !== 200) return void toast(problem);
-  const overlaps = data.messages.some((message) => log.find(message.id));
-  const first = anew || !overlaps;
-  if (first) log.clear();
-  for (const message of data.messages) log.put(arrived(message), { quietly: first });
-  for (const message of unsent.values()) if (message.address === address) log.put(message);
-  if (first) {
-    byId("older").hidden = !data.more;
-    log.toEnd();
-  }
-  byId("empty").hidden = log.messages.length > 0;
+  const known = new Set(earlier.map((message) => message.id));
+  const latest = new Set(data.messages.map((message) => message.id));
+  const first = anew || !data.messages.some((message) => known.has(message.id));
+  for (const id of latest) unsent.delete(id);
+  const isNew = (message) => !latest.has(message.id) && !message.status;
+  const kept = first ? [] : earlier.filter(isNew);
+  const since = log.messages.filter((message) => isNew(message) && !known.has(message.id));
+  const waiting = [...unsent.values()].filter((message) => message.address === address);
+  log.replace([...kept, ...data.messages, ...since, ...waiting], { toEnd: first });
+  if (first) byId("older").hidden = !data.more;
 }
 
 async function loadOlder() {

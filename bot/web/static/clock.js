@@ -3,6 +3,8 @@
 import { byId } from "./nodes.js";
 import { say, showDay, timeOf } from "./words.js";
 
+const TICK = 5000;
+
 export class Clock {
   // onMove(step) answers {clock, moved} or a problem
   constructor(onMove, tell) {
@@ -10,18 +12,27 @@ export class Clock {
     this.tell = tell;
     this.buttons = [...document.querySelectorAll("[data-step]")];
     for (const button of this.buttons) button.addEventListener("click", () => this.move(button));
+    setInterval(() => this.draw(), TICK);
   }
 
   set(clock) {
     this.clock = clock;
+    this.heard = performance.now();
     this.draw();
+  }
+
+  // The simulated clock runs on between two answers; its digits are counted on in the server's zone.
+  now() {
+    const told = Date.parse(`${this.clock.now.slice(0, 19)}Z`);
+    return new Date(told + performance.now() - this.heard).toISOString();
   }
 
   draw() {
     if (!this.clock) return;
-    const { now, workday } = this.clock;
+    const { workday } = this.clock;
+    const now = this.now();
     byId("moment").textContent = `${showDay(now)} ${timeOf(now)}`;
-    byId("moment").setAttribute("datetime", now);
+    byId("moment").setAttribute("datetime", now.slice(0, 16));
     byId("day-kind").textContent = say(workday ? "web-clock-workday" : "web-clock-restday");
     byId("day-kind").classList.toggle("rest", !workday);
     byId("day-kind").hidden = false;
@@ -39,6 +50,8 @@ export class Clock {
     this.moving = false;
     if (problem) return this.tell(problem);
     this.set(data.clock);
-    return data.moved ? undefined : this.tell(say("web-clock-still"));
+    byId("moved-to").textContent = byId("moment").textContent;
+    if (!data.moved) this.tell(say("web-clock-still"));
+    return undefined;
   }
 }

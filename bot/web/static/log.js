@@ -5,6 +5,7 @@ import { dayOf, say, showDay, timeOf } from "./words.js";
 
 const NEAR = 80;
 const firstLine = (text) => text.trim().split("\n")[0].slice(0, 60);
+const stamp = (message) => `${message.id} ${message.status ?? ""}`;
 
 export class Log {
   // hooks: reply(message), press(message, button), retry(message)
@@ -37,7 +38,7 @@ export class Log {
   }
 
   // Add a message, or replace the one of the same id; the reader keeps their place unless they were at the end.
-  put(message, { quietly = false } = {}) {
+  put(message) {
     const stay = !this.isAtEnd() && message.status === undefined;
     const known = this.messages.findIndex((one) => one.id === message.id);
     if (known >= 0) {
@@ -46,12 +47,22 @@ export class Log {
     } else {
       this.messages.push(message);
       this.append(message);
-      if (!quietly) this.list.lastElementChild.classList.add("new");
+      this.list.lastElementChild.classList.add("new");
     }
     this.markPressed(message.reply_to);
     byId("empty").hidden = true;
     if (!stay) this.toEnd();
-    else if (known < 0 && !quietly && message.side === "bot") byId("newer").hidden = false;
+    else if (known < 0 && message.side === "bot") byId("newer").hidden = false;
+  }
+
+  // Show exactly these. What is shown already stays untouched, and with it the reader's focus.
+  replace(messages, { toEnd }) {
+    const same = messages.map(stamp).join() === this.messages.map(stamp).join();
+    const end = toEnd || this.isAtEnd();
+    this.messages = messages;
+    if (!same) this.draw();
+    if (end) this.toEnd();
+    byId("empty").hidden = messages.length > 0;
   }
 
   // Put what lies further back in front, without moving what is being read.
