@@ -135,7 +135,7 @@ class Verifier:
             self.faults.append(Fault(place, "does not follow the anchor before it"))
         if one.hash != digest((one.day.isoformat(), one.heads, one.algorithm, one.previous)):
             self.faults.append(Fault(place, "was changed after it was written"))
-        for stream, seq, head in json.loads(one.heads):
+        for stream, seq, head in _listed(one.heads):
             if self._hashes.get((stream, seq)) != head:
                 self.faults.append(Fault(place, f"{stream}#{seq} is not what was anchored"))
         self._anchor = one.hash
@@ -145,6 +145,14 @@ class Verifier:
         """Compare an anchor that was posted outside with the one kept here."""
         if self.anchors.get(day) != posted:
             self.faults.append(Fault(f"anchor {day}", "differs from the one that was posted"))
+
+
+def _listed(heads: str) -> list[tuple[str, int, str]]:
+    """The heads of an anchor; none where somebody made them unreadable: its hash tells of that."""
+    try:
+        return [(stream, seq, head) for stream, seq, head in json.loads(heads)]
+    except (ValueError, TypeError):
+        return []
 
 
 def _parts(one: Line) -> tuple[Any, ...]:

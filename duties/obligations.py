@@ -1,7 +1,9 @@
 """The use cases: acknowledge, report, count, verify, return, undo.
 
 Each runs inside the caller's transaction, writes its ledger entry first and moves the row only if it is still what
-the decision was made on. A refusal is a RefusedError with a key of the catalogue; the caller records it.
+the decision was made on; else StaleError, and the transaction is to be done again. An entry holds the obligation
+before (what undo puts back) and after (what `verify` compares the row with). A refusal is a RefusedError with a key
+of the catalogue; the caller records it.
 """
 
 import json
@@ -17,6 +19,9 @@ from duties.store import chains, changing, reading, statements
 UNDO_WINDOW = timedelta(minutes=10)
 UNDOABLE = frozenset({"acknowledge", "report", "count", "close", "return"})
 HOLDERS = (Role.HEAD, Role.OFFICER)
+SYSTEM_ACTOR = Actor(0, "system", ())
+TOPIC, REASON = 255, 255
+"""What the columns hold; the ledger keeps the whole text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +56,9 @@ async def report(actor: Actor, number: int, evidence: Evidence, at: Moment) -> D
     await _must_hold(actor, one, at, "report")
     _must_be(one, *OPEN_STATES)
     done_on = _done_on(evidence, at.today)
-    columns = {
-        "done_on": done_on,
-        "backdated": done_on < at.today,
-        "evidence": changing.evidence_text(evidence),
-    }
-    payload = {"evidence": json.loads(str(columns["evidence"])), "done_on": done_on.isoformat()}
+    shown = changing.evidence_kept(evidence)
+    columns = {"done_on": done_on, "backdated": done_on < at.today, "evidence": shown}
+    payload = {"evidence": shown, "done_on": done_on.isoformat()}
     return await _moved(actor, one, at, "report", State.REPORTED, payload, **columns)
 
 
@@ -69,16 +71,18 @@ async def count(actor: Actor, number: int, topic: str, on: date, at: Moment, amo
         raise RefusedError("refused-future", day=on)
     if not one.opens <= on <= one.due:
         raise RefusedError("refused-outside-term", day=on, opens=one.opens, due=one.due)
-    if any(row["on_day"] == on and row["topic"] == topic for row in await reading.counts(number)):
+    earlier = await reading.counts(number)
+    if any(row["on_day"] == on and row["topic"] == topic[:TOPIC] for row in earlier):
         raise RefusedError("refused-counted-already", day=on, topic=topic)
     met = one.tally + amount >= one.target
-    state = State.REPORTED if met and one.state != State.REPORTED else one.state
     columns: dict[str, Any] = {"tally": one.tally + amount}
     if met and one.done_on is None:
-        columns["done_on"] = on
+        # Complete since the last of them was held, in whatever order they were told.
+        done_on = max([on, *(row["on_day"] for row in earlier)])
+        columns |= {"done_on": done_on, "backdated": done_on < at.today}
     payload = {"topic": topic, "on": on.isoformat(), "amount": amount}
-    done = await _moved(actor, one, at, "count", state, payload, **columns)
-    await changing.add_count(number, on, topic, amount, done.entry)
+    done = await _moved(actor, one, at, "count", State.REPORTED if met else one.state, payload, **columns)
+    await changing.add_count(number, on, topic[:TOPIC], amount, done.entry)
     return done
 
 
@@ -91,57 +95,60 @@ async def close(actor: Actor, number: int, at: Moment) -> Done:
 
 
 async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
-    """退回: back to work, with a reason. The reminders start again."""
+    """退回: back to work, with a reason. The reminders start again, and the next wave tells the unit."""
     one = await _found(number)
     await _must_supervise(actor, one, at, "return")
     _must_be(one, State.REPORTED, State.CLOSED)
-    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, reason=reason, done_on=None)
-    await statements.raise_again(one.term_id)
+    columns = {"reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now}
+    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, **columns)
+    await statements.stir(one.term_id)
     return done
 
 
 async def undo(actor: Actor, at: Moment) -> Done:
     """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since."""
-    found = await chains.last_act_of(_name(actor), "undo", at.now - UNDO_WINDOW)
-    if not found or found[0]["action"] not in UNDOABLE or found[0]["kind"] != "obligation":
+    entry = await chains.last_act_of(_name(actor), UNDOABLE, at.now - UNDO_WINDOW)
+    if entry is None or entry["kind"] != "obligation":
         raise RefusedError("refused-nothing-to-undo")
-    entry = found[0]
     if entry["seq"] != entry["head_seq"]:
         raise RefusedError("refused-acted-since", number=entry["ref"])
-    one = await _found(int(str(entry["ref"])))
-    before = json.loads(str(entry["payload"]))["before"]
+    one = await _found(entry["ref"])
+    before = json.loads(entry["payload"])["before"]
     columns = {**before, "done_on": date.fromisoformat(before["done_on"]) if before["done_on"] else None}
     state = State(columns.pop("state"))
+    if state in OPEN_STATES and one.state not in OPEN_STATES:
+        columns["planned_at"] = at.now
     done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, **columns)
-    await changing.reverse_count(int(str(entry["id"])), done.entry)
-    await statements.raise_again(one.term_id)
+    await changing.reverse_count(entry["id"], done.entry)
+    await statements.stir(one.term_id)
     return done
 
 
 async def cancel(number: int, reason: str, now: datetime) -> None:
     """The duty no longer applies to the unit."""
     one = await _found(number)
-    await chains.append(
-        StreamRef("obligation", number), _act("system", "cancel", "system", one, {"reason": reason}), now
-    )
-    await changing.move(one, State.CANCELLED, reason=reason)
+    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "cancel", State.CANCELLED, {"reason": reason}, reason=reason)
 
 
 async def reopen(number: int, now: datetime) -> None:
     """The duty applies again."""
     one = await _found(number)
-    await chains.append(StreamRef("obligation", number), _act("system", "reopen", "system", one, {}), now)
-    await changing.move(one, State.PENDING, reason="")
-    await statements.raise_again(one.term_id)
+    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "reopen", State.PENDING, reason="", planned_at=now)
+    await statements.stir(one.term_id)
 
 
 async def opening_tally(number: int, tally: int, now: datetime) -> None:
-    """What a unit had counted before the system was installed."""
+    """What a unit had counted before the system was installed. A correction downwards opens it again."""
     one = await _found(number)
-    await chains.append(
-        StreamRef("obligation", number), _act("system", "opening", "system", one, {"tally": tally}), now
-    )
-    await changing.move(one, State.REPORTED if tally >= one.target else one.state, tally=tally)
+    met = tally >= one.target
+    short = State.PENDING if one.state == State.REPORTED else one.state
+    columns: dict[str, Any] = {"tally": tally}
+    if not met and one.state == State.REPORTED:
+        columns |= {"done_on": None, "backdated": False, "planned_at": now}
+    payload = {"tally": tally}
+    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "opening", State.REPORTED if met else short, payload, **columns)
+    if not met:
+        await statements.stir(one.term_id)
 
 
 async def _found(number: int) -> Obligation:
@@ -177,10 +184,14 @@ def _done_on(evidence: Evidence, today: date) -> date:
 
 
 def _name(actor: Actor) -> str:
-    return f"person:{actor.person_id}"
+    return f"person:{actor.person_id}" if actor is not SYSTEM_ACTOR else "system"
 
 
-def _before(one: Obligation) -> dict[str, Any]:
+def _by_itself(now: datetime) -> Moment:
+    return Moment(now, now.date(), "system")
+
+
+def _standing(one: Obligation, evidence: list[dict[str, Any]]) -> dict[str, Any]:
     """What undo puts back."""
     return {
         "state": str(one.state),
@@ -188,19 +199,22 @@ def _before(one: Obligation) -> dict[str, Any]:
         "done_on": one.done_on.isoformat() if one.done_on else None,
         "backdated": one.backdated,
         "reason": one.reason,
+        "evidence": evidence,
     }
-
-
-def _act(who: str, action: str, channel: str, one: Obligation, payload: dict[str, Any]) -> Act:
-    facts = {"duty": one.duty, "term": one.term, "unit": one.unit, "before": _before(one)}
-    return Act(who, action, channel, {**payload, **facts})
 
 
 async def _moved(
     actor: Actor, one: Obligation, at: Moment, action: str, state: State, payload: dict[str, Any] | None = None,
     **columns: Any,
 ) -> Done:  # fmt: skip
-    act = _act(_name(actor), action, at.channel, one, {**(payload or {}), "name": actor.name})
+    before = _standing(one, await reading.evidence_of(one.id))
+    changed = {name: value for name, value in columns.items() if name in before}
+    after = {**before, **changed, "state": str(state)}
+    if isinstance(after["done_on"], date):
+        after["done_on"] = after["done_on"].isoformat()
+    facts = {"duty": one.duty, "term": one.term, "unit": one.unit, "before": before, "after": after}
+    named = {} if actor is SYSTEM_ACTOR else {"name": actor.name}
+    act = Act(_name(actor), action, at.channel, {**(payload or {}), **named, **facts})
     entry = await chains.append(StreamRef("obligation", one.id), act, at.now)
     if not await changing.move(one, state, **columns):
         raise chains.StaleError(f"obligation {one.id} moved")

@@ -18,6 +18,8 @@ ROSTER = "roster"
 """The chore that every change of units, tags or posts marks, so that planning looks again."""
 LONGEST = timedelta(days=3 * 366)
 """No term is open for longer than this: how far beyond the horizon a due day may lie."""
+ATTEMPTS = 3
+"""How often a change of members is tried while people act on the same obligations."""
 
 
 @dataclass(slots=True)
@@ -62,18 +64,17 @@ async def plan(registry: Registry, now: datetime, today: date, horizon: timedelt
 
 
 async def _written(done: list[int], version: str, run: _Run) -> None:
-    """The ledger first, then the marks: a crash before this plans the same terms again, and finds them there."""
+    """The ledger and the marks together: a crash before this plans the same terms again, and finds them there."""
     async with transaction():
-        if run.result.moved:
-            await chains.append(SYSTEM, Act("system", "plan", "system", {"terms": run.result.moved}), run.now)
-        for moved in run.result.moved:
-            await planned.digest_written(moved["id"], moved["digest"])
         for term in done:
             await planned.planned_for(term, version)
+        written = [term for term in run.result.moved if await planned.digest_written(term["id"], term["digest"])]
+        if written:
+            await chains.append(SYSTEM, Act("system", "plan", "system", {"terms": written}), run.now)
 
 
 def _ahead(duty: Duty, today: date, opens_by: date) -> list[tuple[Scope, Term]]:
-    """A duty's terms to plan, each with its scope; the first scope listed is the narrowest and wins."""
+    """A duty's terms to plan, each with its scope. Of two scopes that bind a unit the first one listed wins."""
     by_jurisdiction = {scope.jurisdiction: scope for scope in duty.scope}
     ahead = [term for term in terms(duty, today, opens_by + LONGEST) if term.opens <= opens_by]
     order = list(by_jurisdiction)
@@ -84,12 +85,13 @@ def _ahead(duty: Duty, today: date, opens_by: date) -> list[tuple[Scope, Term]]:
 async def _plan_term(duty: Duty, scope: Scope, term: Term, run: _Run) -> int:
     row = await planned.ensure(term)
     target = duty.rule.at_least if isinstance(duty.rule, CountedRule) and duty.rule.per == "unit" else 1
-    tags = await _fill(row.id, duty, scope, target, run)
+    tags = await _binding_tags(row.id, scope)
+    await _fill(row.id, tags, target, run, siblings=len(duty.scope) > 1)
     await _follow_members(row.id, tags, run)
     if target > 1:
-        await _prorate(row.id, target, term)
-    units, ids = await statements.members(row.id)
-    digest = hashlib.sha256(ids.encode()).hexdigest()
+        await _prorate(row.id, tags, target, term)
+    units, held = await statements.members(row.id)
+    digest = hashlib.sha256(held.encode()).hexdigest()
     if units and digest != row.units_digest:
         run.result.moved.append({
             "id": row.id, "duty": term.duty, "term": term.label, "jurisdiction": term.jurisdiction,
@@ -98,34 +100,54 @@ async def _plan_term(duty: Duty, scope: Scope, term: Term, run: _Run) -> int:
     return row.id
 
 
-async def _fill(term: int, duty: Duty, scope: Scope, target: int, run: _Run) -> tuple[str, ...]:
-    """Add what is missing. A joint duty is led by the first of its tags that any unit has."""
-    choices = [(str(tag),) for tag in scope.tags] if scope.joint else [tuple(str(tag) for tag in scope.tags)]
-    for tags in choices:
-        added = await statements.insert_obligations(
-            term, tags, target, run.now, run.today, siblings=len(duty.scope) > 1
-        )
+async def _binding_tags(term: int, scope: Scope) -> tuple[str, ...]:
+    """The tags that bind a unit. A joint duty is led by the first of its tags that any unit has."""
+    tags = tuple(str(tag) for tag in scope.tags)
+    if not scope.joint:
+        return tags
+    for tag in tags[:-1]:
+        if await statements.has_members(term, (tag,)):
+            return (tag,)
+    return tags[-1:]
+
+
+async def _fill(term: int, tags: tuple[str, ...], target: int, run: _Run, *, siblings: bool) -> None:
+    """Add what is missing. Whoever comes in late is to hear of what was raised before: never one without the other."""
+    added = statements.SLICE
+    while added == statements.SLICE:
+        async with transaction():
+            added = await statements.insert_obligations(term, tags, target, run.now, run.today, siblings=siblings)
+            if added:
+                await statements.stir(term)
         run.result.added += added
-        if added:
-            await statements.raise_again(term)
-        if added or (await statements.members(term))[0]:
-            return tags
-    return choices[-1]
 
 
 async def _follow_members(term: int, tags: tuple[str, ...], run: _Run) -> None:
-    for row in await statements.lost_members(term, tags):
-        async with transaction():
-            await obligations.cancel(int(row["id"]), "membership", run.now)
-        run.result.cancelled += 1
-    for row in await statements.regained_members(term, tags, run.today):
-        async with transaction():
-            await obligations.reopen(int(row["id"]), run.now)
-        run.result.reopened += 1
+    """Cancel what units owe no longer, reopen what they owe again; somebody who acts meanwhile is not overruled."""
+    for attempt in range(ATTEMPTS):
+        lost = await statements.lost_members(term, tags)
+        regained = await statements.regained_members(term, tags, run.today)
+        if not lost and not regained:
+            return
+        try:
+            async with transaction():
+                await statements.stir(term)  # a write comes first: SQLite would refuse to upgrade
+                for row in lost:
+                    await obligations.cancel(int(row["id"]), "membership", run.now)
+                for row in regained:
+                    await obligations.reopen(int(row["id"]), run.now)
+        except chains.StaleError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+        else:
+            run.result.cancelled += len(lost)
+            run.result.reopened += len(regained)
+            return
 
 
-async def _prorate(term: int, target: int, of: Term) -> None:
+async def _prorate(term: int, tags: tuple[str, ...], full: int, of: Term) -> None:
     """A unit that entered mid-year owes its share by month, rounded up, the month of entry included."""
-    for row in await statements.entered_during(term, of.opens, of.due):
-        months = 13 - row["entered"].month
-        await statements.set_target(int(row["id"]), -(-target * months // 12))
+    for row in await statements.entries_within(term, tags, full):
+        entered = row["entered"]
+        months = 13 - entered.month if entered and entered > of.opens else 12
+        await statements.set_target(int(row["id"]), -(-full * months // 12))

@@ -1,19 +1,22 @@
 """Waves: the touches whose instant has passed become reminder rows. Restart, two replicas and a normal day alike."""
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 
 from duties.ladder import Touch, Window, touches
 from duties.ledger import SYSTEM, Act
-from duties.model import Audience
+from duties.model import Audience, State
 from duties.registry import CountedRule, Registry
 from duties.store import chains, planned, statements
 from duties.store.database import transaction
 from duties.store.planned import PlannedTerm
+from duties.store.statements import Raising
 from duties.workdays import WorkCalendar
 
+FRESH = (State.PENDING, State.RETURNED)
 LATE_AFTER = 60
 """Minutes after the last office opened from which a wave of the same day counts as late."""
 
@@ -30,9 +33,9 @@ class Instant:
     zone: tzinfo
 
     @property
-    def complete(self) -> date:
-        """The last day whose waves have all passed."""
-        return self.today if self.minute >= self.last_office else self.today - timedelta(days=1)
+    def complete(self) -> bool:
+        """Whether every office has opened today."""
+        return self.minute >= self.last_office
 
     def midnight(self, day: date) -> datetime:
         """The instant at which a local day begins."""
@@ -47,55 +50,79 @@ async def instant(now: datetime, zone: tzinfo) -> Instant:
 
 
 async def raise_due(registry: Registry, workdays: WorkCalendar, at: Instant) -> int:
-    """Raise every reminder whose instant has passed and which is not there yet. Returns how many."""
+    """Raise every reminder whose instant has passed and which is not there yet. Returns how many.
+
+    What downtime missed waits for the office to open too: nobody is told at night or on a rest day.
+    """
+    if at.minute < at.first_office or not workdays.is_workday(at.today):
+        return 0
+    await _look_again(registry, workdays)
     waves: dict[str, int] = {}
     for term in await planned.awaiting_wave(at.today):
         if raised := await _raise_term(registry, workdays, term, at):
             waves[f"{term.duty} {term.label} {term.jurisdiction}"] = raised
+    if returned := await statements.insert_returned(at.today, at.now, at.minute):
+        waves["returned"] = returned
     if waves:
         async with transaction():
             await chains.append(SYSTEM, Act("system", "wave", "system", {"raised": waves}), at.now)
     return sum(waves.values())
 
 
+async def _look_again(registry: Registry, workdays: WorkCalendar) -> None:
+    """Another calendar or ladder moves rungs: one that moved behind a day already done would never be raised."""
+    paces = [duty.rule for duty in registry.duties if isinstance(duty.rule, CountedRule)]
+    tables = [table.model_dump_json() for table in (*registry.ladders.values(), *paces)]
+    digest = hashlib.sha256("\n".join([workdays.digest(), *tables]).encode()).hexdigest()
+    if await planned.chore("ladders") != digest:
+        async with transaction():
+            await planned.chore_done("ladders", digest)
+            await planned.stir_all()
+
+
 async def _raise_term(registry: Registry, workdays: WorkCalendar, term: PlannedTerm, at: Instant) -> int:
-    new = [touch for touch in term_touches(registry, workdays, term, at.today) if _is_new(touch, term, at)]
+    through = term.raised_through
+    passed = term_touches(registry, workdays, term, at.today)
+    new = [touch for touch in passed if through is None or touch.day > through]
     raised = 0
     for audience in Audience:
-        for touch, superseded in _highest_last(new, audience):
-            raised += await _raise(term, touch, audience, superseded, at) * (not superseded)
-    if term.raised_through != at.complete:
-        await planned.raised(term.id, at.complete)
+        for touch, states, superseded in _spoken(new, audience):
+            late = at.midnight(touch.day) if _late(touch, at) else None
+            when = Raising(at.now, at.minute, states, superseded, late)
+            raised += await statements.insert_reminders(term.id, touch, audience, when) * (not superseded)
+    if at.complete:
+        await planned.raised(term, at.today)
     return raised
 
 
 def term_touches(registry: Registry, workdays: WorkCalendar, term: PlannedTerm, until: date) -> list[Touch]:
-    """The touches of a planned term up to a day."""
-    duty = registry.duty(term.duty)
+    """The touches of a planned term up to a day; none of a duty that the registry no longer has."""
+    duty = registry.by_code.get(term.duty)
+    if duty is None:
+        return []
     counted = duty.rule if isinstance(duty.rule, CountedRule) else None
     window = Window(term.opens, term.due, workdays.on_or_before(term.due))
     return touches(registry.ladder(duty.ladder), window, workdays, until, counted)
 
 
-def _is_new(touch: Touch, term: PlannedTerm, at: Instant) -> bool:
-    if term.raised_through is not None and touch.day <= term.raised_through:
-        return False
-    return touch.day < at.today or at.minute >= at.first_office
+def _late(touch: Touch, at: Instant) -> bool:
+    return touch.day != at.today or at.minute > at.last_office + LATE_AFTER
 
 
-def _highest_last(new: Iterable[Touch], audience: Audience) -> list[tuple[Touch, bool]]:
-    """What speaks to an audience, in order; all but the highest are recorded as superseded, once each."""
-    spoken = [touch for touch in new if audience in touch.audience or audience in touch.acknowledged]
-    return [(touch, touch is not spoken[-1]) for touch in spoken]
+def _spoken(new: Sequence[Touch], audience: Audience) -> Iterator[tuple[Touch, tuple[State, ...], bool]]:
+    """What is said to an audience about obligations in which states, and whether it is superseded by a higher touch.
 
-
-async def _raise(term: PlannedTerm, touch: Touch, audience: Audience, superseded: bool, at: Instant) -> int:
-    today = touch.day == at.today
-    late = not today or at.minute > at.last_office + LATE_AFTER
-    return await statements.insert_reminders(
-        term.id, touch, audience, superseded=superseded, now=at.now,
-        late_before=at.midnight(touch.day) if late else None, minute=at.minute if today else None,
-    )  # fmt: skip
+    The highest may be another one after 签收, where the ladder is thinner.
+    """
+    fresh = [touch for touch in new if audience in touch.audience]
+    seen = [touch for touch in new if audience in touch.acknowledged]
+    for touch in new:
+        states: dict[bool, tuple[State, ...]] = {False: (), True: ()}
+        if touch in fresh:
+            states[touch is not fresh[-1]] += FRESH
+        if touch in seen:
+            states[touch is not seen[-1]] += (State.ACKNOWLEDGED,)
+        yield from ((touch, told, superseded) for superseded, told in states.items() if told)
 
 
 async def uncovered(registry: Registry, workdays: WorkCalendar, today: date) -> dict[str, list[str]]:
@@ -104,6 +131,7 @@ async def uncovered(registry: Registry, workdays: WorkCalendar, today: date) -> 
     found: dict[str, list[str]] = defaultdict(list)
     for term in await planned.open_terms():
         ahead = term_touches(registry, workdays, term, max(horizon, term.due + timedelta(days=30)))
-        if not any(touch.day > today or term.raised_through is None for touch in ahead):
+        through = term.raised_through
+        if not any(through is None or touch.day > through for touch in ahead):
             found[term.duty].append(term.label)
     return dict(found)

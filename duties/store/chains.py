@@ -1,6 +1,6 @@
 """The rows of the ledger. Every function here runs inside the caller's transaction, or only reads."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import date, datetime
 from typing import Any
 
@@ -17,20 +17,24 @@ class StaleError(DutyError):
 
 
 async def append(ref: StreamRef, act: Act, now: datetime) -> int:
-    """Write the next line of a chain. Returns the entry's number, which people are told."""
+    """Write the next line of a chain. Returns the entry's number, which people are told.
+
+    The update that reads the head also locks it: whoever comes second goes on from what the first one wrote.
+    """
     await execute(
         "INSERT INTO stream (kind, ref, seq, head, anchored_seq)"
         " SELECT CAST(:kind AS VARCHAR(16)), CAST(:ref AS BIGINT), 0, CAST(:head AS VARCHAR(64)), 0"
-        " WHERE NOT EXISTS (SELECT 1 FROM stream WHERE kind = :kind AND ref = :ref)",
+        " WHERE NOT EXISTS (SELECT 1 FROM stream WHERE kind = :kind AND ref = :ref) ON CONFLICT DO NOTHING",
         kind=ref.kind, ref=ref.ref, head=GENESIS,
     )  # fmt: skip
     (stream,) = await fetch(
-        "SELECT id, seq, head FROM stream WHERE kind = :kind AND ref = :ref", kind=ref.kind, ref=ref.ref
-    )
-    written = line(ref, int(stream["seq"]) + 1, now, act, str(stream["head"]))
+        "UPDATE stream SET seq = seq + 1 WHERE kind = :kind AND ref = :ref RETURNING id, seq, head",
+        kind=ref.kind, ref=ref.ref,
+    )  # fmt: skip
+    written = line(ref, int(stream["seq"]), now, act, str(stream["head"]))
     moved = await execute(
-        "UPDATE stream SET seq = :seq, head = :head WHERE id = :id AND head = :previous",
-        seq=written.seq, head=written.hash, id=stream["id"], previous=written.previous,
+        "UPDATE stream SET head = :head WHERE id = :id AND head = :previous",
+        head=written.hash, id=stream["id"], previous=written.previous,
     )  # fmt: skip
     if moved != 1:
         raise StaleError(f"stream {ref} moved")
@@ -64,15 +68,16 @@ async def history(ref: StreamRef) -> list[dict[str, Any]]:
     return [{**row, "at": as_instant(row["at"])} for row in rows]
 
 
-async def last_act_of(actor: str, action: str, since: datetime) -> list[dict[str, object]]:
-    """A person's newest line on any chain since an instant, with the chain it stands on."""
+async def last_act_of(actor: str, actions: Iterable[str], since: datetime) -> dict[str, Any] | None:
+    """A person's newest line of these actions since an instant, not undone yet, with the chain it stands on."""
     rows = await fetch(
         "SELECT e.id, e.at, e.action, e.payload, s.kind, s.ref, s.seq AS head_seq, e.seq FROM entry e"
-        " JOIN stream s ON s.id = e.stream_id WHERE e.actor = :actor AND e.at >= :since AND e.action <> :action"
-        " ORDER BY e.id DESC LIMIT 1",
-        actor=actor, since=since, action=action,
+        " JOIN stream s ON s.id = e.stream_id WHERE e.actor = :actor AND e.at >= :since AND e.action IN :actions"
+        " AND NOT EXISTS (SELECT 1 FROM entry u WHERE u.stream_id = e.stream_id AND u.seq = e.seq + 1"
+        " AND u.action = 'undo') ORDER BY e.id DESC LIMIT 1",
+        actor=actor, since=since, actions=sorted(actions),
     )  # fmt: skip
-    return [{**row, "at": as_instant(row["at"])} for row in rows]
+    return rows[0] if rows else None
 
 
 async def lines() -> AsyncIterator[Line]:
@@ -108,7 +113,9 @@ async def anchors() -> list[AnchorLine]:
 
 
 async def drop_anchor(day: date) -> AnchorLine | None:
-    """Chain the heads that changed since the last anchor. None when nothing did. A day has at most one anchor."""
+    """Chain the heads that changed since the last anchor. None when nothing did, or the day has its anchor."""
+    if await fetch("SELECT 1 AS found FROM anchor WHERE day = :day", day=day):
+        return None
     changed = await fetch(
         "UPDATE stream SET anchored_seq = seq WHERE seq > anchored_seq RETURNING kind, ref, seq, head"
     )

@@ -11,6 +11,8 @@ from duties.store.database import execute
 async def move(before: Obligation, state: State, **columns: Any) -> bool:
     """Change an obligation's state if it is still what the decision was made on."""
     changes = {"state": str(state), **columns}
+    if "evidence" in changes:
+        changes["evidence"] = json.dumps(changes["evidence"], ensure_ascii=False, sort_keys=True)
     assignments = ", ".join(f"{name} = :{name}" for name in changes)
     moved = await execute(
         f"UPDATE obligation SET {assignments} WHERE id = :id AND state = :was AND tally = :tally_was",
@@ -19,14 +21,14 @@ async def move(before: Obligation, state: State, **columns: Any) -> bool:
     return moved == 1
 
 
-def evidence_text(evidence: Evidence) -> str:
-    """Evidence as the JSON text of its column."""
+def evidence_kept(evidence: Evidence) -> list[dict[str, Any]]:
+    """Evidence as its column holds it: a list, so that several may be shown one day."""
     done = evidence.done_on.isoformat() if evidence.done_on else ""
     shown = {"number": evidence.number, "date": done, "link": evidence.link, "note": evidence.note}
     kept: dict[str, Any] = {key: value for key, value in shown.items() if value}
     if evidence.empty:
         kept["empty"] = True
-    return json.dumps([kept] if kept else [], ensure_ascii=False, sort_keys=True)
+    return [kept] if kept else []
 
 
 async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int) -> None:

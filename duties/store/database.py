@@ -15,7 +15,7 @@ from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.connection import get_connection
-from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.executor import MigrationExecutor, PlanStep
 from tortoise.transactions import in_transaction
 
 from duties.errors import DutyError
@@ -46,6 +46,8 @@ class Location:
 
 
 _current: list[Location] = []
+_statements: dict[tuple[str, ...], list[list[str]]] = {}
+"""By dialect and migrations: what brings them into a database."""
 
 
 def locate(url: str) -> Location:
@@ -102,36 +104,76 @@ async def opened(url: str) -> AsyncIterator[Location]:
 
 
 async def migrate(location: Location, backups: Path | None = None) -> list[str]:
-    """Bring the schema up to date, under a lock and after a backup. Returns what was applied."""
-    apps = {label: {**app, "default_connection": location.dialect} for label, app in APPS.items()}
-    executor = MigrationExecutor(client(), apps)
-    pending = [step for step in await _pending(executor) if not step.startswith("-")]
+    """Bring the schema up to date: all of it or nothing, by one process at a time, after a backup.
+
+    The ORM's own executor commits each migration, then notes it: killed in between, it could never start again.
+    """
+    pending = await _pending(location)
     if not pending:
         return []
-    if backups is not None and location.file is not None and location.file.stat().st_size:
+    if backups is not None and location.file is not None and await _holds_tables():
         await backup(backups / f"{location.file.stem}-before-{pending[0].replace('.', '-')}.db")
-    async with _migration_lock(location):
-        await executor.migrate(direction="forward")
-    return pending
+    async with transaction():
+        await _hold_migrations(location)
+        executor = _executor(location)
+        steps = await executor.plan()  # another process may have been here meanwhile
+        for step, statements in zip(steps, await _collected(executor, steps), strict=True):
+            for statement in statements:
+                await _define(statement)
+            await executor.recorder.record_applied(step.migration.app_label, step.migration.name)
+    return [_named(step) for step in steps]
 
 
-async def _pending(executor: MigrationExecutor) -> list[str]:
-    await executor.recorder.ensure_schema(executor._schema_editor(atomic=False))  # noqa: SLF001  no public way
-    return [f"{step.migration.app_label}.{step.migration.name}" for step in await executor.plan()]
+def _executor(location: Location) -> MigrationExecutor:
+    apps = {label: {**app, "default_connection": location.dialect} for label, app in APPS.items()}
+    return MigrationExecutor(client(), apps)
 
 
-@asynccontextmanager
-async def _migration_lock(location: Location) -> AsyncIterator[None]:
-    if location.dialect == "sqlite":
-        yield
-        return
-    # A session lock on a connection of its own: the executor commits each migration by itself.
-    async with client().acquire_connection() as holder:
-        await holder.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
-        try:
-            yield
-        finally:
-            await holder.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+def _named(step: PlanStep) -> str:
+    return f"{step.migration.app_label}.{step.migration.name}"
+
+
+async def _pending(location: Location) -> list[str]:
+    return [_named(step) for step in await _executor(location).plan()]
+
+
+async def _collected(executor: MigrationExecutor, steps: Sequence[PlanStep]) -> list[list[str]]:
+    """The statements of each migration. Kept: the ORM takes a second to put them together."""
+    key = (dialect(), *map(_named, steps))
+    if key not in _statements:
+        state = await executor._project_state(set(await executor.recorder.applied_migrations()))  # noqa: SLF001
+        found = []
+        for step in steps:
+            editor = executor._schema_editor(atomic=False, collect_sql=True)  # noqa: SLF001  no public way
+            await step.migration.apply(state, schema_editor=editor, collect_sql=True)
+            found.append([text for text in editor.collected_sql if not text.lstrip().startswith("--")])
+        _statements[key] = found
+    return _statements[key]
+
+
+async def _holds_tables() -> bool:
+    return bool(await fetch("SELECT 1 AS found FROM sqlite_master WHERE type = 'table' LIMIT 1"))
+
+
+async def _hold_migrations(location: Location) -> None:
+    """Until the end of the transaction no other process migrates; the first statement also locks SQLite's file."""
+    if location.dialect != "sqlite":
+        await fetch("SELECT pg_advisory_xact_lock(:lock)", lock=MIGRATION_LOCK)
+    await _define(
+        "CREATE TABLE IF NOT EXISTS tortoise_migrations (id "
+        + ("INTEGER PRIMARY KEY AUTOINCREMENT" if location.dialect == "sqlite" else "SERIAL PRIMARY KEY")
+        + " NOT NULL, app VARCHAR(255) NOT NULL, name VARCHAR(255) NOT NULL, applied_at "
+        + ("TIMESTAMP" if location.dialect == "sqlite" else "TIMESTAMPTZ")
+        + " NOT NULL, UNIQUE (app, name))"
+    )
+
+
+async def _define(statement: str) -> None:
+    """Run one statement of a schema. On SQLite a script would commit the transaction it stands in."""
+    if dialect() == "sqlite":
+        await client().execute_query(statement)
+    else:
+        await client().execute_script(statement)
 
 
 async def backup(target: Path) -> None:
@@ -149,16 +191,19 @@ async def transaction() -> AsyncIterator[None]:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(sql: str, spelling: str, lengths: tuple[tuple[str, int], ...]) -> tuple[str, tuple[str, ...]]:
-    """The statement with positional placeholders, and the order of the names. Lists become (?, ?, …)."""
-    order: list[str] = []
+def _compiled(sql: str, spelling: str, lengths: tuple[tuple[str, int], ...]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """The statement with positional placeholders, and the order of the names. Lists become (?, ?, …).
+
+    With each name stands its place in the list; a value that is no list has place -1.
+    """
+    order: list[tuple[str, int]] = []
     sizes = dict(lengths)
 
     def place(match: re.Match[str]) -> str:
         name = match[1]
         marks = []
-        for _ in range(sizes.get(name, 1)):
-            order.append(name)
+        for position in range(sizes[name]) if name in sizes else (-1,):
+            order.append((name, position))
             marks.append("?" if spelling == "sqlite" else f"${len(order)}")
         return f"({', '.join(marks)})" if name in sizes else marks[0]
 
@@ -168,8 +213,7 @@ def _compiled(sql: str, spelling: str, lengths: tuple[tuple[str, int], ...]) -> 
 def _bound(sql: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
     lengths = tuple((name, len(value)) for name, value in values.items() if isinstance(value, (list, tuple)))
     text, order = _compiled(sql, dialect(), lengths)
-    lists = {name: iter(values[name]) for name, _ in lengths}
-    return text, [_plain(next(lists[name]) if name in lists else values[name]) for name in order]
+    return text, [_plain(values[name] if place < 0 else values[name][place]) for name, place in order]
 
 
 def _plain(value: Any) -> Any:
@@ -205,7 +249,7 @@ async def execute_many(sql: str, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
     text, order = _compiled(sql, dialect(), ())
-    await client().execute_many(text, [[_plain(row[name]) for name in order] for row in rows])
+    await client().execute_many(text, [[_plain(row[name]) for name, _ in order] for row in rows])
 
 
 def as_date(value: Any) -> date:

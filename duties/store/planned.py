@@ -21,6 +21,7 @@ class PlannedTerm:
     opens: date
     due: date
     raised_through: date | None
+    stirred: int
     units_digest: str
     planned_for: str
 
@@ -29,11 +30,11 @@ def _planned(row: dict[str, Any]) -> PlannedTerm:
     through = as_date(row["raised_through"]) if row["raised_through"] else None
     return PlannedTerm(
         row["id"], row["duty"], row["label"], row["jurisdiction"], as_date(row["opens"]), as_date(row["due"]), through,
-        row["units_digest"], row["planned_for"],
+        row["stirred"], row["units_digest"], row["planned_for"],
     )  # fmt: skip
 
 
-_COLUMNS = "id, duty, label, jurisdiction, opens, due, raised_through, units_digest, planned_for"
+_COLUMNS = "id, duty, label, jurisdiction, opens, due, raised_through, stirred, units_digest, planned_for"
 
 
 async def ensure(term: Term) -> PlannedTerm:
@@ -44,8 +45,8 @@ async def ensure(term: Term) -> PlannedTerm:
     if not rows:
         await execute(
             "INSERT INTO term (duty, label, jurisdiction, covers_from, covers_to, opens, due, basis, force,"
-            " units_digest, planned_for)"
-            " VALUES (:duty, :label, :jurisdiction, :covers_from, :covers_to, :opens, :due, :basis, :force, '', '')"
+            " stirred, units_digest, planned_for)"
+            " VALUES (:duty, :label, :jurisdiction, :covers_from, :covers_to, :opens, :due, :basis, :force, 0, '', '')"
             " ON CONFLICT DO NOTHING",
             **key, covers_from=term.covers_from, covers_to=term.covers_to, opens=term.opens, due=term.due,
             basis=str(term.basis), force=str(term.force),
@@ -80,17 +81,21 @@ async def open_terms() -> list[PlannedTerm]:
     return [_planned(row) for row in rows]
 
 
-async def open_count(term: int) -> int:
-    """How many obligations of a term are open."""
-    rows = await fetch(
-        "SELECT COUNT(*) AS found FROM obligation WHERE term_id = :term AND state IN :open", term=term, open=_OPEN
+async def raised(term: PlannedTerm, through: date) -> None:
+    """Note that every touch of a term up to a day is raised, unless it was stirred since it was read."""
+    await execute(
+        "UPDATE term SET raised_through = :through WHERE id = :id AND stirred = :stirred",
+        through=through, id=term.id, stirred=term.stirred,
+    )  # fmt: skip
+
+
+async def stir_all() -> None:
+    """Let the next wave look at every touch of every open term again."""
+    await execute(
+        "UPDATE term SET raised_through = NULL, stirred = stirred + 1 WHERE raised_through IS NOT NULL AND EXISTS"
+        " (SELECT 1 FROM obligation o WHERE o.term_id = term.id AND o.state IN :open)",
+        open=_OPEN,
     )
-    return int(rows[0]["found"])
-
-
-async def raised(term: int, through: date) -> None:
-    """Note that every touch of a term up to a day is raised."""
-    await execute("UPDATE term SET raised_through = :through WHERE id = :id", through=through, id=term)
 
 
 async def planned_for(term: int, version: str) -> None:
@@ -98,9 +103,13 @@ async def planned_for(term: int, version: str) -> None:
     await execute("UPDATE term SET planned_for = :version WHERE id = :id", version=version, id=term)
 
 
-async def digest_written(term: int, digest: str) -> None:
-    """Note which digest of a term's units stands in the ledger."""
-    await execute("UPDATE term SET units_digest = :digest WHERE id = :id", digest=digest, id=term)
+async def digest_written(term: int, digest: str) -> bool:
+    """Note which digest of a term's units goes into the ledger. False when another process has written it."""
+    return bool(
+        await execute(
+            "UPDATE term SET units_digest = :digest WHERE id = :id AND units_digest <> :digest", digest=digest, id=term
+        )
+    )
 
 
 async def chore(name: str) -> str:

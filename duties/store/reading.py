@@ -83,10 +83,11 @@ async def obligation(number: int) -> Obligation | None:
     return _obligation(rows[0]) if rows else None
 
 
-async def evidence_of(number: int) -> tuple[str, str]:
-    """An obligation's evidence as JSON text, and its reason."""
-    (row,) = await fetch("SELECT evidence, reason FROM obligation WHERE id = :id", id=number)
-    return str(row["evidence"]), str(row["reason"])
+async def evidence_of(number: int) -> list[dict[str, Any]]:
+    """What was given as evidence for an obligation."""
+    (row,) = await fetch("SELECT evidence FROM obligation WHERE id = :id", id=number)
+    kept: list[dict[str, Any]] = json.loads(row["evidence"]) if isinstance(row["evidence"], str) else row["evidence"]
+    return kept
 
 
 async def actor(person: int, today: date) -> Actor | None:
@@ -146,8 +147,7 @@ async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:
 
 async def evidence_shown(number: int) -> dict[str, Any]:
     """What was given as evidence: number, date, link, note, or empty."""
-    text, _ = await evidence_of(number)
-    kept: list[dict[str, Any]] = json.loads(text) if text else []
+    kept = await evidence_of(number)
     return dict(kept[0]) if kept else {}
 
 

@@ -1,6 +1,7 @@
 """The set-based statements: units multiply here, in the database, and what exists already is not found missing."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from duties.ladder import Touch
@@ -11,12 +12,13 @@ OPEN = tuple(str(state) for state in OPEN_STATES)
 SLICE = 50_000
 """Rows a statement may touch at the most, so that no transaction holds the file for long."""
 
-_MEMBER = """
+_VALID = "(g.since IS NULL OR g.since <= t.due) AND (g.until IS NULL OR g.until >= t.due)"
+
+_MEMBER = f"""
     (u.since IS NULL OR u.since <= t.due) AND (u.until IS NULL OR u.until >= t.due)
     AND '/' || u.jurisdiction || '/' LIKE '%/' || t.jurisdiction || '/%'
     AND (:everyone = 1 OR EXISTS (
-        SELECT 1 FROM unit_tag g WHERE g.unit_id = u.id AND g.tag IN :tags
-        AND (g.since IS NULL OR g.since <= t.due) AND (g.until IS NULL OR g.until >= t.due)))
+        SELECT 1 FROM unit_tag g WHERE g.unit_id = u.id AND g.tag IN :tags AND {_VALID}))
 """
 """A unit owes a term when, as known today, it has the tag on the due day."""
 
@@ -29,27 +31,31 @@ _ELSEWHERE = """
 """A unit that two scopes of one duty would bind owes it once."""
 
 
+async def has_members(term: int, tags: Sequence[str]) -> bool:
+    """Whether any unit owes a term by these tags."""
+    rows = await fetch(
+        f"SELECT 1 AS found FROM term t JOIN unit u ON {_MEMBER} WHERE t.id = :term LIMIT 1",
+        term=term, tags=_tags(tags), everyone=_everyone(tags),
+    )  # fmt: skip
+    return bool(rows)
+
+
 async def insert_obligations(
     term: int, tags: Sequence[str], target: int, now: datetime, today: date, *, siblings: bool
 ) -> int:
-    """Give a term to every member that lacks it. A deadline already past is never given."""
-    done = 0
-    while True:
-        rows = await execute(
-            f"""
-            INSERT INTO obligation (term_id, unit_id, state, target, tally, planned_at, backdated, evidence, reason)
-            SELECT t.id, u.id, 'pending', CAST(:target AS INTEGER), 0, {_instant(":now")}, {_false()}, '[]', ''
-            FROM term t JOIN unit u ON {_MEMBER}
-            WHERE t.id = :term AND t.due >= :today
-              AND NOT EXISTS (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.unit_id = u.id)
-              {_ELSEWHERE if siblings else ""}
-            ORDER BY u.id LIMIT {SLICE}
-            """,
-            term=term, tags=_tags(tags), everyone=_everyone(tags), target=target, now=now, today=today,
-        )  # fmt: skip
-        done += rows
-        if rows < SLICE:
-            return done
+    """Give a term to the next slice of members that lack it. A deadline already past is never given."""
+    return await execute(
+        f"""
+        INSERT INTO obligation (term_id, unit_id, state, target, tally, planned_at, backdated, evidence, reason)
+        SELECT t.id, u.id, 'pending', CAST(:target AS INTEGER), 0, {_instant(":now")}, {_false()}, '[]', ''
+        FROM term t JOIN unit u ON {_MEMBER}
+        WHERE t.id = :term AND t.due >= :today
+          AND NOT EXISTS (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.unit_id = u.id)
+          {_ELSEWHERE if siblings else ""}
+        ORDER BY u.id LIMIT {SLICE} ON CONFLICT DO NOTHING
+        """,
+        term=term, tags=_tags(tags), everyone=_everyone(tags), target=target, now=now, today=today,
+    )  # fmt: skip
 
 
 async def lost_members(term: int, tags: Sequence[str]) -> Rows:
@@ -64,44 +70,48 @@ async def lost_members(term: int, tags: Sequence[str]) -> Rows:
 
 
 async def regained_members(term: int, tags: Sequence[str], today: date) -> Rows:
-    """Obligations cancelled for want of membership, of units that owe the term again."""
+    """Obligations cancelled for want of membership, of units that owe the term again, and owe it nowhere else."""
     return await fetch(
         f"""
         SELECT o.id, o.unit_id FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
         WHERE t.id = :term AND o.state = 'cancelled' AND o.reason = 'membership' AND t.due >= :today AND {_MEMBER}
+          AND NOT EXISTS (
+            SELECT 1 FROM term n JOIN obligation h ON h.term_id = n.id AND h.unit_id = u.id
+            WHERE n.duty = t.duty AND n.label = t.label AND n.id <> t.id AND h.state <> 'cancelled')
         ORDER BY o.id
         """,
         term=term, tags=_tags(tags), everyone=_everyone(tags), today=today,
     )  # fmt: skip
 
 
-async def entered_during(term: int, first: date, last: date) -> Rows:
-    """Units of a term that entered within it: unit id and the day from which it owes."""
+async def entries_within(term: int, tags: Sequence[str], full: int) -> Rows:
+    """Open obligations that may owe a share only, or did: id, target, and the day from which the unit owes.
+
+    That day is None for a unit that always had one of the tags. Other tags say nothing about this duty.
+    """
+    held = f"FROM unit_tag g WHERE g.unit_id = u.id AND g.tag IN :tags AND {_VALID}"
     rows = await fetch(
-        """
-        SELECT o.id, u.since AS unit_since,
-          (SELECT MIN(g.since) FROM unit_tag g WHERE g.unit_id = u.id AND g.since IS NOT NULL) AS tag_since,
-          (SELECT COUNT(*) FROM unit_tag g WHERE g.unit_id = u.id AND g.since IS NULL) AS always
-        FROM obligation o JOIN unit u ON u.id = o.unit_id
-        WHERE o.term_id = :term AND (
-          (u.since > :first AND u.since <= :last)
-          OR EXISTS (SELECT 1 FROM unit_tag g WHERE g.unit_id = u.id AND g.since > :first AND g.since <= :last))
+        f"""
+        SELECT o.id, o.target, u.since AS unit_since, (SELECT MIN(g.since) {held}) AS tag_since,
+          :everyone + (SELECT COUNT(*) {held} AND g.since IS NULL) AS always
+        FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+        WHERE t.id = :term AND o.state IN :open
+          AND (o.target <> :full OR u.since > t.opens OR EXISTS (SELECT 1 {held} AND g.since > t.opens))
         """,
-        term=term, first=first, last=last,
+        term=term, tags=_tags(tags), everyone=_everyone(tags), full=full, open=OPEN,
     )  # fmt: skip
-    return [{"id": row["id"], "entered": _entered(row, first)} for row in rows]
+    return [{"id": row["id"], "target": row["target"], "entered": _entered(row)} for row in rows]
 
 
-def _entered(row: dict[str, object], first: date) -> date:
-    days = [as_date(row["unit_since"])] if row["unit_since"] else []
-    if row["tag_since"] and not row["always"]:
-        days.append(as_date(row["tag_since"]))
-    return max([*days, first])
+def _entered(row: dict[str, object]) -> date | None:
+    tag_since = None if row["always"] else row["tag_since"]
+    days = [as_date(day) for day in (row["unit_since"], tag_since) if day]
+    return max(days, default=None)
 
 
-async def raise_again(term: int) -> None:
+async def stir(term: int) -> None:
     """Let the next wave look at every touch of a term again: one of its obligations is open anew."""
-    await execute("UPDATE term SET raised_through = NULL WHERE id = :term", term=term)
+    await execute("UPDATE term SET raised_through = NULL, stirred = stirred + 1 WHERE id = :term", term=term)
 
 
 async def set_target(obligation: int, target: int) -> None:
@@ -112,61 +122,79 @@ async def set_target(obligation: int, target: int) -> None:
 
 
 async def members(term: int) -> tuple[int, str]:
-    """How many units hold a term, and their ids in order as one text (hashed by the caller)."""
-    joined = "group_concat(unit_id, ',')" if dialect() == "sqlite" else "string_agg(CAST(unit_id AS TEXT), ',')"
+    """How many units hold a term, and their ids and targets in order as one text (hashed by the caller)."""
+    share = "CAST(unit_id AS TEXT) || ':' || CAST(target AS TEXT)"
+    joined = f"group_concat({share}, ',')" if dialect() == "sqlite" else f"string_agg({share}, ',' ORDER BY unit_id)"
     rows = await fetch(
         f"SELECT COUNT(*) AS units, {joined} AS ids FROM"
-        " (SELECT unit_id FROM obligation WHERE term_id = :term ORDER BY unit_id) AS held",
+        " (SELECT unit_id, target FROM obligation WHERE term_id = :term ORDER BY unit_id) AS held",
         term=term,
     )
     return int(rows[0]["units"]), str(rows[0]["ids"] or "")
 
 
-async def insert_reminders(
-    term: int,
-    touch: Touch,
-    audience: Audience,
-    *,
-    superseded: bool,
-    late_before: datetime | None,
-    now: datetime,
-    minute: int | None,
-) -> int:
-    """Raise one rung for one audience on every open obligation of a term that lacks it.
+@dataclass(frozen=True, slots=True)
+class Raising:
+    """When a rung is raised, for whom: the states it speaks to, the offices that have opened by a minute of today.
 
-    `late_before`: obligations planned before this instant get the mark late. `minute`: only units whose office has
-    opened by that minute of today; None for a day that is over.
+    `late_before`: obligations open since before this instant get the mark late.
     """
-    states = states_told(touch, audience)
-    if not states:
-        return 0
+
+    now: datetime
+    minute: int
+    states: tuple[State, ...]
+    superseded: bool = False
+    late_before: datetime | None = None
+
+
+async def insert_reminders(term: int, touch: Touch, audience: Audience, when: Raising) -> int:
+    """Raise one rung for one audience on every open obligation of a term that lacks it."""
+    done = 0
+    while True:
+        rows = await execute(
+            f"""
+            INSERT INTO reminder
+              (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
+            SELECT o.id, t.due, {_text(":rung")}, {_text(":audience")}, {_text(":tone")}, CAST(:severity AS INTEGER),
+              {"o.planned_at < " + _instant(":late_before") if when.late_before else _false()},
+              {_flag(when.superseded)}, {_instant(":now")}, {_flag(when.superseded)}
+            FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+            WHERE o.term_id = :term AND o.state IN :states AND u.office_opens <= :minute
+              {"AND o.tally < o.target - :behind" if touch.behind is not None else ""}
+              AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = o.id AND m.due = t.due
+                AND m.rung = {_text(":rung")} AND m.audience = {_text(":audience")})
+            ORDER BY o.id LIMIT {SLICE} ON CONFLICT DO NOTHING
+            """,
+            term=term, rung=touch.rung, audience=str(audience), tone=touch.tone, severity=touch.severity,
+            now=when.now, states=[str(state) for state in when.states], late_before=when.late_before,
+            minute=when.minute, behind=touch.behind,
+        )  # fmt: skip
+        done += rows
+        if rows < SLICE:
+            return done
+
+
+async def insert_returned(today: date, now: datetime, minute: int) -> int:
+    """Tell head and officer of what was sent back to them since: once for each time. The ledger counts the times."""
     return await execute(
         f"""
         INSERT INTO reminder
           (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
-        SELECT o.id, t.due, {_text(":rung")}, {_text(":audience")}, {_text(":tone")}, CAST(:severity AS INTEGER),
-          {"o.planned_at < " + _instant(":late_before") if late_before else _false()},
-          {_flag(superseded)}, {_instant(":now")}, {_flag(superseded)}
-        FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-        WHERE o.term_id = :term AND o.state IN :states
-          {"AND u.office_opens <= :minute" if minute is not None else ""}
-          {"AND o.tally < o.target - :behind" if touch.behind is not None else ""}
-          AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = o.id AND m.due = t.due
-            AND m.rung = {_text(":rung")} AND m.audience = {_text(":audience")})
+        SELECT r.id, r.due, r.rung, a.audience, CASE WHEN r.due < :today THEN 'overdue' ELSE 'urge' END,
+          0, {_false()}, {_false()}, {_instant(":now")}, {_false()}
+        FROM (
+          SELECT o.id, t.due, 'R' || CAST((
+            SELECT COUNT(*) FROM stream s JOIN entry e ON e.stream_id = s.id
+            WHERE s.kind = 'obligation' AND s.ref = o.id AND e.action = 'return') AS TEXT) AS rung
+          FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+          WHERE o.state = 'returned' AND u.office_opens <= :minute) AS r
+        CROSS JOIN (SELECT 'officer' AS audience UNION ALL SELECT 'head') AS a
+        WHERE NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = r.id AND m.due = r.due
+          AND m.rung = r.rung AND m.audience = a.audience)
+        ORDER BY r.id LIMIT {SLICE} ON CONFLICT DO NOTHING
         """,
-        term=term, rung=touch.rung, audience=str(audience), tone=touch.tone, severity=touch.severity, now=now,
-        states=states, late_before=late_before, minute=minute, behind=touch.behind,
+        today=today, now=now, minute=minute,
     )  # fmt: skip
-
-
-def states_told(touch: Touch, audience: Audience) -> tuple[str, ...]:
-    """The states in which a rung speaks to an audience: thinner after 签收, silent after 报结."""
-    states: list[State] = []
-    if audience in touch.audience:
-        states += [State.PENDING, State.RETURNED]
-    if audience in touch.acknowledged:
-        states.append(State.ACKNOWLEDGED)
-    return tuple(str(state) for state in states)
 
 
 async def office_minutes() -> list[int]:

@@ -75,6 +75,7 @@ class Term(Model):
     basis = fields.CharEnumField(Basis, max_length=8)
     force = fields.CharEnumField(Force, max_length=8)
     raised_through = fields.DateField(null=True, description="touches up to this day are raised for all of it")
+    stirred = fields.IntField(default=0, description="how often its touches were to be looked at again")
     units_digest = fields.CharField(64, default="")
     planned_for = fields.CharField(64, default="", description="roster and registry its obligations were made from")
 
@@ -91,7 +92,7 @@ class Obligation(Model):
     state = fields.CharEnumField(State, max_length=16)
     target = fields.IntField(default=1)
     tally = fields.IntField(default=0)
-    planned_at = UtcDatetimeField()
+    planned_at = UtcDatetimeField(description="since when it is open: when planned, returned or reopened")
     done_on = fields.DateField(null=True)
     backdated = fields.BooleanField(default=False)
     evidence = json_field(default=list)

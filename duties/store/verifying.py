@@ -1,29 +1,100 @@
-"""What no chain holds by itself: the terms, whose due days and silent obligations planning wrote down."""
+"""What no chain holds by itself: the rows of terms and obligations, against what the ledger says of them."""
 
 import hashlib
 import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from duties.ledger import SYSTEM, Fault
 from duties.store import chains, statements
-from duties.store.database import as_date
+from duties.store.database import as_date, fetch
 from duties.store.planned import silent_counts
+
+PAGE = 5_000
 
 
 async def silent_changes() -> list[Fault]:
-    """Terms whose due day or units are not what planning last wrote into the ledger."""
-    written: dict[int, dict[str, object]] = {}
+    """Rows that are not what the ledger last said: moved due days, vanished units, obligations changed behind it."""
+    return [*await _terms(), *await _unheard(), *[fault async for fault in _changed()]]
+
+
+async def _terms() -> list[Fault]:
+    written: dict[int, dict[str, Any]] = {}
     for row in await chains.history(SYSTEM):
         if row["action"] == "plan":
-            written |= {term["id"]: term for term in json.loads(str(row["payload"]))["terms"]}
+            written |= {term["id"]: term for term in _payload(row).get("terms", ())}
     faults = []
     for term in await silent_counts():
         place = f"term {term['duty']} {term['label']} {term['jurisdiction']}"
+        units, held = await statements.members(term["id"])
         known = written.pop(term["id"], None)
-        units, ids = await statements.members(term["id"])
-        if known is None:
-            faults += [Fault(place, "has obligations that planning never wrote down")] if units else []
-        elif known["due"] != as_date(term["due"]).isoformat():
-            faults.append(Fault(place, f"is due {as_date(term['due'])}; the ledger says {known['due']}"))
-        elif known["digest"] != hashlib.sha256(ids.encode()).hexdigest():
-            faults.append(Fault(place, f"has {units} units; the ledger says {known['units']}, or others"))
+        faults += [Fault(place, reason) for reason in _term_faults(term, known, units, held)]
     return [*faults, *(Fault(f"term {gone['duty']} {gone['term']}", "is gone") for gone in written.values())]
+
+
+def _payload(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line says; nothing where somebody made it unreadable: its chain tells of that."""
+    try:
+        found = json.loads(row["payload"])
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _term_faults(term: Mapping[str, Any], known: Mapping[str, Any] | None, units: int, held: str) -> list[str]:
+    if known is None:
+        return ["has obligations that planning never wrote down"] if units else []
+    faults = []
+    name, was = f"{term['duty']} {term['label']}", f"{known['duty']} {known['term']}"
+    if (name, term["jurisdiction"]) != (was, known["jurisdiction"]):
+        faults.append(f"is called {was} {known['jurisdiction']} in the ledger")
+    if known["due"] != as_date(term["due"]).isoformat():
+        faults.append(f"is due {as_date(term['due'])}; the ledger says {known['due']}")
+    if known["digest"] != hashlib.sha256(held.encode()).hexdigest():
+        faults.append(f"has {units} units; the ledger says {known['units']}, or other units or targets")
+    return faults
+
+
+async def _unheard() -> list[Fault]:
+    """Obligations on which nobody acted, yet they are not as planning made them."""
+    rows = await fetch(
+        """
+        SELECT o.id FROM obligation o WHERE (o.state <> 'pending' OR o.tally <> 0 OR o.done_on IS NOT NULL
+          OR o.backdated OR o.reason <> '' OR CAST(o.evidence AS TEXT) <> '[]')
+          AND NOT EXISTS (SELECT 1 FROM stream s WHERE s.kind = 'obligation' AND s.ref = o.id) ORDER BY o.id
+        """
+    )
+    return [Fault(f"obligation:{row['id']}", "was changed without a line in the ledger") for row in rows]
+
+
+async def _changed() -> AsyncIterator[Fault]:
+    """Obligations that are not what the last line of their chain made of them."""
+    after = 0
+    while True:
+        rows = await fetch(
+            """
+            SELECT s.ref, e.payload, o.id, o.state, o.tally, o.done_on, o.backdated, o.reason, o.evidence
+            FROM stream s JOIN entry e ON e.stream_id = s.id AND e.seq = s.seq LEFT JOIN obligation o ON o.id = s.ref
+            WHERE s.kind = 'obligation' AND s.ref > :after ORDER BY s.ref LIMIT :page
+            """,
+            after=after, page=PAGE,
+        )  # fmt: skip
+        for row in rows:
+            if different := _differences(row):
+                yield Fault(f"obligation:{row['ref']}", different)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["ref"]
+
+
+def _differences(row: Mapping[str, Any]) -> str:
+    if row["id"] is None:
+        return "is gone"
+    evidence = json.loads(row["evidence"]) if isinstance(row["evidence"], str) else row["evidence"]
+    found = {
+        "state": row["state"], "tally": row["tally"], "backdated": bool(row["backdated"]), "reason": row["reason"],
+        "done_on": as_date(row["done_on"]).isoformat() if row["done_on"] else None, "evidence": evidence,
+    }  # fmt: skip
+    written = _payload(row).get("after", {})
+    different = [name for name, value in found.items() if value != written.get(name)]
+    return f"{', '.join(different)}: not what the last line of its chain says" if different else ""

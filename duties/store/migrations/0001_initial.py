@@ -75,7 +75,14 @@ class Migration(migrations.Migration):
                 ("state", fields.CharField(max_length=16)),
                 ("target", fields.IntField(default=1)),
                 ("tally", fields.IntField(default=0)),
-                ("planned_at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                (
+                    "planned_at",
+                    UtcDatetimeField(
+                        description="since when it is open: when planned, returned or reopened",
+                        auto_now=False,
+                        auto_now_add=False,
+                    ),
+                ),
                 ("done_on", fields.DateField(null=True)),
                 ("backdated", fields.BooleanField(default=False)),
                 (
@@ -161,6 +168,10 @@ class Migration(migrations.Migration):
                 (
                     "raised_through",
                     fields.DateField(null=True, description="touches up to this day are raised for all of it"),
+                ),
+                (
+                    "stirred",
+                    fields.IntField(default=0, description="how often its touches were to be looked at again"),
                 ),
                 ("units_digest", fields.CharField(default="", max_length=64)),
                 (

@@ -23,8 +23,10 @@ PLAIN = {
     "ix_obligation_unit_open": "obligation (unit_id, term_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
     "ix_obligation_term_open": "obligation (term_id, unit_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
     "ix_obligation_reported": "obligation (unit_id) WHERE state = 'reported'",
+    "ix_obligation_returned": "obligation (id) WHERE state = 'returned'",
     "ix_reminder_unaddressed": "reminder (id) WHERE NOT addressed",
     "ix_count_obligation": "count_item (obligation_id)",
+    "ix_entry_actor": "entry (actor, id)",
     "ix_stream_unanchored": "stream (id) WHERE seq > anchored_seq",
 }
 
