@@ -7,7 +7,8 @@ from datetime import datetime, tzinfo
 import structlog
 
 from adapters.base import Incoming
-from bot.conversation.table import answer
+from bot.conversation.ask import Reply
+from bot.conversation.dispatch import answer
 from bot.store import arrivals, queue
 from bot.wording import say
 from duties.obligations import Moment
@@ -20,6 +21,7 @@ GROUP = 64
 GROUP_WAIT = 0.005
 ATTEMPTS = 3
 PAGE = 100
+_Waiting = tuple[Incoming, asyncio.Future[None]]
 
 
 class Inbox:
@@ -32,11 +34,12 @@ class Inbox:
         self.zone = zone
         self.clock = clock
         self.wake = wake
-        self._group: list[tuple[Incoming, asyncio.Future[None]]] = []
+        self._group: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
 
     async def receive(self, message: Incoming) -> None:
         """Return once the message is committed. Raises what the store raises: then nothing was acknowledged."""
+        arrivals.check(message)  # one message that no column holds must not cost the others of its batch theirs
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._group.append((message, committed))
         if self._flushing is None or self._flushing.done():
@@ -49,52 +52,61 @@ class Inbox:
             if len(self._group) > 1:
                 await asyncio.sleep(0 if len(self._group) >= GROUP else GROUP_WAIT)
             group, self._group = self._group[:GROUP], self._group[GROUP:]
-            try:
-                await arrivals.keep([message for message, _ in group], self.clock())
-            except Exception as error:  # noqa: BLE001  every waiter must hear of it; the platform will send again
-                log.warning("cannot keep messages", action="receive", n=len(group), error=type(error).__name__)
-                _settle(group, error)
-            else:
-                _settle(group, None)
+            await self._keep(group)
+
+    async def _keep(self, group: list[_Waiting]) -> None:
+        try:
+            await arrivals.keep([message for message, _ in group], self.clock())
+        except Exception as error:  # noqa: BLE001  every waiter must hear of it; the platform will send again
+            log.warning("cannot keep messages", action="receive", n=len(group), error=type(error).__name__)
+            _settle(group, error)
+        else:
+            _settle(group, None)
 
     async def process(self) -> int:
-        """Answer everything that waits. Returns how many messages were dealt with."""
+        """Answer everything that waits, each sender's messages in order. Returns how many were dealt with."""
         done = 0
         while page := await arrivals.waiting(PAGE):
-            for number, message in page:
-                done += await self._one(number, message)
+            dealt = [await self._one(number) for number in page]
+            done += sum(dealt)
+            if not any(dealt):
+                break  # what is left is in other hands; the next step looks again
         return done
 
-    async def _one(self, number: int, message: Incoming) -> bool:
-        try:
-            return await self._answered(number, message)
-        except StaleError:
-            return False  # somebody else wrote to the same chain: the message is still there and is taken again
-        except Exception:  # a defect must neither lose the message nor block those behind it
-            log.exception("cannot answer", action="answer", inbox=number)
-            if await arrivals.failed(number) >= ATTEMPTS:
-                await self._apologise(number, message)
-                return True
-            return False
+    async def _one(self, number: int) -> bool:
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._answered(number)
+            except StaleError:
+                continue  # somebody else wrote to the same chain: the transaction is simply done again
+            except Exception:  # a defect must neither lose the message nor block those behind it
+                log.exception("cannot answer", action="answer", inbox=number)
+                if await arrivals.failed(number) >= ATTEMPTS:
+                    return await self._apologised(number)
+        return False
 
-    async def _answered(self, number: int, message: Incoming) -> bool:
+    async def _answered(self, number: int) -> bool:
         now = self.clock().astimezone(self.zone)
         async with transaction():
-            if not await arrivals.take(number, now):
+            message = await arrivals.take(number, now)
+            if message is None:
                 return False
             reply = await answer(message, self.registry, Moment(now, now.date(), message.connection))
             await queue.put("answer", message.connection, message.sender, reply.body(), now, answers=number)
         return True
 
-    async def _apologise(self, number: int, message: Incoming) -> None:
+    async def _apologised(self, number: int) -> bool:
         now = self.clock()
         async with transaction():
-            if await arrivals.take(number, now):
-                body = {"text": say("failed", number=number), "buttons": [], "items": []}
-                await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+            message = await arrivals.take(number, now)
+            if message is None:
+                return False
+            body = Reply(say("failed", number=number)).body()
+            await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+        return True
 
 
-def _settle(group: list[tuple[Incoming, asyncio.Future[None]]], error: Exception | None) -> None:
+def _settle(group: list[_Waiting], error: Exception | None) -> None:
     for _, committed in group:
         if committed.done():
             continue

@@ -1,14 +1,16 @@
 """What a command is given and what it gives back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from adapters.base import Incoming
 from bot.wording import Language, say, term
-from duties.model import Actor, Obligation
+from duties.model import Actor, Obligation, Role
 from duties.obligations import Moment
 from duties.registry import Duty, Registry
+
+HOLDERS = (Role.HEAD, Role.OFFICER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,23 +18,34 @@ class Ask:
     """One message understood: who, the words after the command, the obligations named by a button or a reply.
 
     `listed` are the obligations of the message replied to, else of the last list shown; `reminded` when that list is a
-    reminder.
+    reminder. `roles` are those the command is for. `asked` when the words answer a question of ours.
     """
 
     message: Incoming
     actor: Actor
     words: str
-    named: tuple[int, ...]
-    listed: tuple[int, ...]
-    reminded: bool
     at: Moment
     registry: Registry
+    roles: tuple[Role, ...] = tuple(Role)
+    named: tuple[int, ...] = ()
+    listed: tuple[int, ...] = ()
+    reminded: bool = False
+    asked: bool = False
     language: Language = "zh"
 
     @property
     def today(self) -> date:
         """The local day of the message."""
         return self.at.today
+
+    def holds(self, *roles: Role) -> bool:
+        """Whether one of the asker's posts is of these roles."""
+        return any(post.role in roles for post in self.actor.posts)
+
+    @property
+    def units(self) -> tuple[int, ...]:
+        """The units the asker answers for."""
+        return tuple(dict.fromkeys(post.unit_id for post in self.actor.posts if post.role in HOLDERS))
 
     def say(self, key: str, **facts: Any) -> str:
         """A sentence in the asker's language."""
@@ -43,13 +56,24 @@ class Ask:
         duty = self.registry.duty(code)
         return duty.title if self.language == "zh" else duty.title_en
 
-    def term(self, one: Obligation) -> str:
-        """An obligation's term as people call it."""
-        return term(one.term, self.language)
+    def term(self, label: str) -> str:
+        """A term as people call it."""
+        return term(label, self.language)
 
     def duty(self, code: str) -> Duty:
         """The duty an obligation is of."""
         return self.registry.duty(code)
+
+    def facts(self, one: Obligation) -> dict[str, Any]:
+        """What every sentence about an obligation may mention."""
+        return {
+            "title": self.title(one.duty), "term": self.term(one.term), "unit": one.unit, "due": one.due, "id": one.id,
+            "state": self.say(f"state-{one.state}"),
+        }  # fmt: skip
+
+    def question(self, kind: str, command: str, *items: int, rest: str = "") -> "Question":
+        """A question left open, in the language it is asked in."""
+        return Question(kind, {"command": command, "items": items, "rest": rest, "language": self.language})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +86,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: words, buttons, the obligations its numbers stand for, and a question left open."""
+    """An answer: words, buttons, the obligations its numbers stand for, and a question left open.
+
+    `about` are the obligations it speaks of without numbering them: replying to it means those.
+    """
 
     text: str
     buttons: tuple[tuple[str, str, str], ...] = ()
     items: tuple[int, ...] = ()
-    question: Question | None = None
+    about: tuple[int, ...] = ()
+    question: Question | None = field(default=None, kw_only=True)
 
     def body(self) -> dict[str, Any]:
         """As the outbox keeps it."""
-        return {"text": self.text, "buttons": [list(button) for button in self.buttons], "items": list(self.items)}
+        buttons = [list(button) for button in self.buttons]
+        return {"text": self.text, "buttons": buttons, "items": list(self.items), "about": list(self.about)}

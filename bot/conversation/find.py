@@ -1,22 +1,35 @@
 """Which obligation a message is about: a button, a reply, #number, a list's number, or a title."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz import fuzz
+from rapidfuzz.distance import LCSseq
 
-from bot.conversation.ask import Ask, Question, Reply
-from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, looks_like_evidence
+from bot.conversation.ask import HOLDERS, Ask, Reply
+from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, clean, is_chinese, read_numbers, split_title
+from duties.errors import RefusedError
 from duties.model import Obligation, Role, State
 from duties.store import reading
 from duties.store.reading import Filter
 
 ALIKE = 60.0
 """Below this a title is not what was meant."""
+SURE = 75.0
+"""Below this we ask although nothing else comes near."""
 CLEAR = 12.0
 """By so much the best must lead, else we ask."""
+NAMED, WHOLE = 100.0, 110.0
+"""Every word stands in the title; the words are the title."""
+ABRIDGED = 85.0
+"""Chinese titles are shortened by leaving characters out: all of the words stand in the title, in order."""
+SHORT = 3
+TITLE_WORDS = 6
 CHOICES = 9
+SEVERAL = 50
+"""Obligations one message may name."""
 ACTIVE = (State.PENDING, State.ACKNOWLEDGED, State.RETURNED, State.REPORTED)
+Candidates = Callable[[], Awaitable[Sequence[Obligation]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,99 +37,126 @@ class Found:
     """The obligations meant, and the words that are left for the command."""
 
     obligations: tuple[Obligation, ...]
-    rest: str
+    rest: str = ""
 
 
-async def meant(ask: Ask, command: str, candidates: Sequence[Obligation]) -> Found | Reply:
+async def meant(ask: Ask, command: str, candidates: Candidates) -> Found | Reply:
     """The obligations a message is about, or the question that would settle it."""
     if ask.named:
         return await numbered(ask, ask.named, ask.words)
-    if match := HASH_NUMBER.match(ask.words):
-        return await numbered(ask, (int(match[1]),), ask.words[match.end() :].strip())
-    if match := LIST_NUMBER.match(ask.words):
-        if not 0 < int(match[1]) <= len(ask.listed):
-            return Reply(ask.say("no-such-place", number=match[1]))
-        return await numbered(ask, (ask.listed[int(match[1]) - 1],), ask.words[match.end() :].strip())
-    if ask.reminded and not _title_words(ask.words)[0]:
-        listed = [one for one in candidates if one.id in ask.listed]
-        return _titled(ask, command, listed or candidates)
-    return _titled(ask, command, candidates)
+    if mentions := read_numbers(ask.words):
+        return await _mentioned(ask, mentions, "")
+    for pattern in (HASH_NUMBER, LIST_NUMBER):
+        if found := pattern.match(ask.words):
+            mention = (pattern is HASH_NUMBER, int(found[1]))
+            return await _mentioned(ask, [mention], ask.words[found.end() :].strip())
+    known = await candidates()
+    if ask.reminded and not split_title(ask.words)[0]:
+        known = [one for one in known if one.id in ask.listed] or known
+    return _titled(ask, command, known)
+
+
+async def _mentioned(ask: Ask, mentions: Sequence[tuple[bool, int]], rest: str) -> Found | Reply:
+    ids: list[int] = []
+    for is_id, number in mentions:
+        if is_id:
+            ids.append(number)
+        elif 0 < number <= len(ask.listed):
+            ids.append(ask.listed[number - 1])
+        else:
+            key = "no-such-place" if ask.listed else "no-list-yet"
+            return Reply(ask.say(key, number=number, n=len(ask.listed)))
+    return await numbered(ask, ids, rest)
 
 
 async def numbered(ask: Ask, numbers: Sequence[int], rest: str) -> Found | Reply:
     """The obligations with these numbers, and the words that are left."""
-    found = [one for number in numbers if (one := await reading.obligation(number)) is not None]
-    if not found:
-        return Reply(ask.say("no-such-number", number=numbers[0]))
+    found = []
+    for number in tuple(dict.fromkeys(numbers))[:SEVERAL]:
+        one = await reading.obligation(number)
+        if one is None:
+            return Reply(ask.say("no-such-number", number=number))
+        found.append(one)
     return Found(tuple(found), rest)
 
 
 def _titled(ask: Ask, command: str, candidates: Sequence[Obligation]) -> Found | Reply:
     if not candidates:
-        return Reply(ask.say("nothing-open"))
-    title, rest = _title_words(ask.words)
-    if not title:
+        if not ask.holds(*ask.roles):
+            raise RefusedError("refused-holders" if ask.roles == HOLDERS else "refused-post", action=command)
+        return Reply(ask.say("nothing-open", action=ask.say(f"act-{command}")))
+    words, rest = split_title(ask.words)
+    if not words:
         return Found((candidates[0],), rest) if len(candidates) == 1 else choose(ask, command, candidates, rest)
-    scored = sorted(((_alike(ask, title, one), one) for one in candidates), key=lambda pair: -pair[0])
-    best = scored[0][0]
+    used, scores = _best(ask, words, candidates)
+    best = max(scores)
     if best < ALIKE:
         if len(candidates) == 1:
             return Found((candidates[0],), ask.words)
         return choose(ask, command, candidates, ask.words)
-    close = [one for score, one in scored if score >= max(ALIKE, best - CLEAR)]
-    if len(close) == 1:
+    rest = " ".join([*words[used:], rest]).strip()
+    least = best if best >= NAMED else max(ALIKE, best - CLEAR)
+    close = [one for one, score in zip(candidates, scores, strict=True) if score >= least]
+    if len(close) == 1 and best >= SURE:
         return Found((close[0],), rest)
-    return choose(ask, command, close, rest)
+    return choose(ask, command, close, rest, alike=True)
 
 
-def _title_words(words: str) -> tuple[str, str]:
-    first, _, rest = words.partition(" ")
-    return ("", words) if not first or looks_like_evidence(first) else (first, rest)
+def _best(ask: Ask, words: Sequence[str], candidates: Sequence[Obligation]) -> tuple[int, list[float]]:
+    """How many of the first words name a duty best, and how alike they are to each candidate."""
+    names = [(_folded(ask.title(one.duty)), _folded(f"{ask.term(one.term)} {one.unit}")) for one in candidates]
+    tried = [
+        (used, [_alike(words[:used], title, beside) for title, beside in names])
+        for used in range(min(len(words), TITLE_WORDS), 0, -1)
+    ]
+    return max(tried, key=lambda one: max(one[1]))
 
 
-def _alike(ask: Ask, words: str, one: Obligation) -> float:
-    title = ask.title(one.duty)
-    if words in title:
-        return 100.0
-    return max(fuzz.ratio(words, title), fuzz.partial_ratio(words, title) if len(words) > 2 else 0.0)  # noqa: PLR2004
+def _folded(text: str) -> str:
+    return clean(text).translate(str.maketrans("（）", "()")).lower()
 
 
-def choose(ask: Ask, command: str, candidates: Sequence[Obligation], rest: str) -> Reply:
+def _alike(words: Sequence[str], title: str, beside: str) -> float:
+    """`beside` is what may be named with a title: the term and the unit, never they alone."""
+    folded = [_folded(word) for word in words]
+    joined = " ".join(folded)
+    if title in (joined, "".join(folded)):
+        return WHOLE
+    inside = [word in title for word in folded]
+    if any(inside) and all(found or word in beside for found, word in zip(inside, folded, strict=True)):
+        return NAMED if len(joined) > 1 else ALIKE
+    if len(joined) < SHORT:
+        return fuzz.ratio(joined, title)
+    short = ABRIDGED * LCSseq.similarity(joined, title) / len(joined) if is_chinese(joined) else 0.0
+    return max(fuzz.ratio(joined, title), fuzz.partial_ratio(joined, title), short)
+
+
+def choose(ask: Ask, command: str, candidates: Sequence[Obligation], rest: str, *, alike: bool = False) -> Reply:
     """Numbered choices; the next message's number settles it."""
     shown = candidates[:CHOICES]
-    lines = [
-        ask.say(
-            "choice",
-            number=number,
-            unit=one.unit,
-            title=ask.title(one.duty),
-            term=ask.term(one),
-            due=one.due,
-            id=one.id,
-        )
-        for number, one in enumerate(shown, 1)
-    ]
-    more = [ask.say("choice-more", n=len(candidates) - len(shown))] if len(candidates) > len(shown) else []
-    buttons = tuple((f"{number}", f"{command}:{one.id}", "plain") for number, one in enumerate(shown, 1))
+    key = ("choose-sure" if len(shown) == 1 else "choose") if alike else "choose-which"
+    lines = [ask.say("choice", number=number, **ask.facts(one)) for number, one in enumerate(shown, 1)]
+    if len(candidates) > len(shown):
+        lines.append(ask.say("choice-more", n=len(candidates) - len(shown)))
+    buttons = tuple((str(number), f"{command}:{one.id}", "plain") for number, one in enumerate(shown, 1))
     numbers = tuple(one.id for one in shown)
-    question = Question("choose", {"command": command, "items": list(numbers), "rest": rest})
-    return Reply("\n".join([ask.say("choose"), *lines, *more]), buttons if not rest else (), numbers, question)
+    return Reply(
+        "\n".join([ask.say(key, action=ask.say(f"act-{command}"), n=len(candidates)), *lines, ask.say("choose-foot")]),
+        () if rest else buttons, numbers, question=ask.question("choose", command, *numbers, rest=rest),
+    )  # fmt: skip
 
 
 async def own(ask: Ask, states: Sequence[State] = ACTIVE) -> list[Obligation]:
     """The asker's units' obligations that are open today, in order of urgency."""
-    units = tuple({post.unit_id for post in ask.actor.posts if post.role in (Role.HEAD, Role.OFFICER)})
-    if not units:
+    if not ask.units:
         return []
-    return await reading.obligations(Filter(units=units, states=tuple(states), opened_by=ask.today))
+    return await reading.obligations(Filter(units=ask.units, states=tuple(states), opened_by=ask.today))
 
 
-async def watched(ask: Ask, states: Sequence[State], limit: int = 500) -> list[Obligation]:
-    """Obligations in the subtrees the asker supervises."""
+async def watched(ask: Ask, states: Sequence[State], limit: int = 2_000) -> list[Obligation]:
+    """Obligations in the subtrees the asker supervises, in order of urgency."""
     found: dict[int, Obligation] = {}
     for over in sorted({post.over for post in ask.actor.posts if post.role == Role.SUPERVISOR}):
-        for one in await reading.obligations(
-            Filter(under=over, states=tuple(states), opened_by=ask.today, limit=limit)
-        ):
-            found[one.id] = one
+        wanted = Filter(under=over, states=tuple(states), opened_by=ask.today, limit=limit)
+        found |= {one.id: one for one in await reading.obligations(wanted)}
     return sorted(found.values(), key=lambda one: (one.due, one.unit_path, one.duty))

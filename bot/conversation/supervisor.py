@@ -1,160 +1,143 @@
 """What supervisors say: 逾期, 待核, 销号, 退回."""
 
-from collections import Counter
+from typing import Any
 
-from rapidfuzz import fuzz
-
-from bot.conversation import find
-from bot.conversation.ask import Ask, Question, Reply
+from bot.conversation import find, refusal
+from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
-from bot.conversation.holder import echo
+from bot.conversation.narrow import Narrowed, narrowed
+from bot.conversation.telling import evidence_shown, remaining_waiting
+from bot.store import oversight
+from bot.store.oversight import View
+from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.groups import Row, grouped
 from duties import obligations
-from duties.model import OPEN_STATES, Obligation, Role, State
-from duties.store import reading
-from duties.store.reading import Filter
+from duties.errors import RefusedError
+from duties.model import Role, State
 
-ALIKE = 60.0
 SHOWN = 20
 """Units in one answer: more do not fit a phone."""
+REVIEWED = 10
+BUTTONS_UP_TO = 5
+WORST = 5
+
+
+def view(ask: Ask) -> View:
+    """What the asker may look at: the subtrees they supervise, and their own units."""
+    if ask.holds(Role.ADMIN):
+        return View(everything=True)
+    return View(trees=_trees(ask), units=ask.units)
+
+
+def _trees(ask: Ask) -> tuple[str, ...]:
+    return tuple(sorted({post.over for post in ask.actor.posts if post.role == Role.SUPERVISOR}))
 
 
 async def overdue(ask: Ask) -> Reply:
     """逾期: who is late with what, by which article; of a unit, a subtree or a duty when one is named."""
-    scopes = _scopes(ask)
-    narrowed, about = await _narrowed(ask)
-    found: dict[int, Obligation] = {}
-    for scope in scopes:
-        wanted = Filter(
-            units=scope.units, under=narrowed.under or scope.under, duties=narrowed.duties, states=OPEN_STATES,
-            due_before=ask.today, limit=5_000,
-        )  # fmt: skip
-        if narrowed.under and scope.under and not narrowed.under.startswith(scope.under):
-            continue
-        found |= {one.id: one for one in await reading.obligations(wanted)}
-    late = sorted(found.values(), key=lambda one: (one.due, one.duty, one.term, one.unit_path))
-    waiting = len(await find.watched(ask, (State.REPORTED,)))
-    if not late:
-        return Reply(ask.say("overdue-none", about=about, day=ask.today, waiting=waiting))
-    return _listed(ask, late, about, waiting)
+    seen = view(ask)
+    limits = await narrowed(ask, seen)
+    about = "".join(
+        ask.say(key, names=names)
+        for key, names in (("about-units", limits.units), ("about-duties", limits.duties))
+        if names
+    )
+    found, units = await oversight.late_counted(seen, ask.today, limits.narrow)
+    waiting = await oversight.waiting_counted(seen, limits.narrow)
+    lines = [ask.say("overdue-unknown", words=limits.unknown)] if limits.unknown else []
+    if not found:
+        lines.append(ask.say("overdue-none", about=about, day=ask.today))
+        items: tuple[int, ...] = ()
+    else:
+        lines.append(ask.say("overdue-head", n=found, units=units, about=about, day=ask.today))
+        listed, items = await _listed(ask, seen, limits, found)
+        lines += listed
+    if waiting:
+        key = "overdue-waiting" if ask.holds(Role.SUPERVISOR) else "overdue-waiting-others"
+        lines.append(ask.say(key, n=waiting))
+    return Reply("\n".join(lines), items=items)
 
 
-def _listed(ask: Ask, late: list[Obligation], about: str, waiting: int) -> Reply:
-    units = Counter(one.unit for one in late)
-    shown = late[:SHOWN]
-    lines = [ask.say("overdue-head", n=len(late), units=len(units), about=about, day=ask.today)]
-    if len(late) > len(shown):
-        worst = [ask.say("overdue-unit", unit=unit, n=n) for unit, n in units.most_common(5)]
-        lines.append(ask.say("overdue-worst", units=worst))
+async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[list[str], tuple[int, ...]]:
+    late = await oversight.late(seen, ask.today, SHOWN, limits.narrow)
+    lines = []
+    if found > len(late):
+        worst = await oversight.latest_units(seen, ask.today, WORST, limits.narrow)
+        lines.append(
+            ask.say("overdue-worst", units=[ask.say("overdue-unit", unit=r["unit"], n=r["found"]) for r in worst])
+        )
     rows = [
-        Row(number, one.id, one.duty, one.term, one.due, one.unit, one.state) for number, one in enumerate(shown, 1)
+        Row(number, r["id"], r["duty"], r["term"], r["due"], r["unit"], r["state"], r["jurisdiction"])
+        for number, r in enumerate(late, 1)
     ]
     lines += grouped(rows, ask.registry, ask.today, ask.language)
-    if len(late) > len(shown):
-        lines.append(ask.say("overdue-more", n=len(late) - len(shown)))
-    if waiting:
-        lines.append(ask.say("overdue-waiting", n=waiting))
-    return Reply("\n".join(lines), items=tuple(one.id for one in shown))
-
-
-def _scopes(ask: Ask) -> list[Filter]:
-    """What the asker may see: the subtrees they supervise, and their own units."""
-    trees = sorted({post.over for post in ask.actor.posts if post.role == Role.SUPERVISOR})
-    own = tuple({post.unit_id for post in ask.actor.posts if post.role in (Role.HEAD, Role.OFFICER)})
-    if any(post.role == Role.ADMIN for post in ask.actor.posts):
-        return [Filter()]
-    return [*(Filter(under=tree) for tree in trees), *([Filter(units=own)] if own else [])]
-
-
-async def _narrowed(ask: Ask) -> tuple[Filter, str]:
-    """A unit (with what is below it) or a duty that the words name."""
-    if not ask.words:
-        return Filter(), ""
-    unit = await _unit(ask.words)
-    titles = {duty.code: ask.title(duty.code) for duty in ask.registry.duties}
-    scored = sorted(((_alike(ask.words, title), code) for code, title in titles.items()), reverse=True)
-    if unit is not None and unit[0] >= scored[0][0]:
-        return Filter(under=unit[2]), unit[1]
-    if scored[0][0] >= ALIKE:
-        best = scored[0][0]
-        codes = tuple(code for score, code in scored if score == best)
-        return Filter(duties=codes), titles[codes[0]]
-    return Filter(), ""
-
-
-async def _unit(words: str) -> tuple[float, str, str] | None:
-    best: tuple[float, str, str] | None = None
-    for row in await reading.units_named():
-        aliases = row["aliases"] if isinstance(row["aliases"], list) else reading.names(row["aliases"])
-        score = max(_alike(words, name) for name in [row["name"], *aliases])
-        if score >= ALIKE and (best is None or score > best[0]):
-            best = (score, row["name"], row["path"])
-    return best
-
-
-def _alike(words: str, name: str) -> float:
-    if words == name:
-        return 101.0
-    if words in name:
-        return 90.0 + 10.0 * len(words) / len(name)
-    return float(fuzz.ratio(words, name))
+    if found > len(late):
+        lines.append(ask.say("overdue-more", n=found - len(late)))
+    lines.append(ask.say("overdue-foot"))
+    return lines, tuple(row["id"] for row in late)
 
 
 async def review(ask: Ask) -> Reply:
     """待核: what was reported and waits to be verified."""
-    waiting = await find.watched(ask, (State.REPORTED,))
-    if not waiting:
+    if not ask.holds(Role.SUPERVISOR):
+        raise RefusedError("refused-post", action="review")
+    seen = View(trees=_trees(ask))
+    found = await oversight.waiting_counted(seen)
+    if not found:
         return Reply(ask.say("review-none"))
-    shown = waiting[: SHOWN // 2]
-    lines = [ask.say("review-head", n=len(waiting))]
-    for number, one in enumerate(shown, 1):
-        key = "review-late" if one.done_on and one.done_on > one.due else "review-line"
-        lines.append(
-            ask.say(
-                key,
-                number=number,
-                unit=one.unit,
-                title=ask.title(one.duty),
-                term=ask.term(one),
-                due=one.due,
-                done=one.done_on or "",
-                backdated=ask.say("mark-backdated") if one.backdated else "",
-                id=one.id,
-                evidence=await _evidence(ask, one),
-            )
-        )
-    more = [ask.say("list-more", n=len(waiting) - len(shown))] if len(waiting) > len(shown) else []
-    return Reply("\n".join([*lines, *more, ask.say("review-foot")]), items=tuple(one.id for one in shown))
+    rows = await oversight.waiting(seen, REVIEWED)
+    lines = [ask.say("review-head", n=found)]
+    for number, row in enumerate(rows, 1):
+        lines.append(await _reviewed(ask, number, row))
+    if found > len(rows):
+        lines.append(ask.say("list-more", n=found - len(rows)))
+    buttons = tuple(
+        (ask.say("button-close-number", number=number), f"close:{row['id']}", "primary")
+        for number, row in enumerate(rows, 1)
+    )
+    shown = buttons if len(buttons) <= BUTTONS_UP_TO else ()
+    return Reply("\n".join([*lines, ask.say("review-foot")]), shown, tuple(row["id"] for row in rows))
 
 
-async def _evidence(ask: Ask, one: Obligation) -> str:
-    shown = await reading.evidence_shown(one.id)
-    if shown.pop("empty", False):
-        return ask.say("evidence-empty")
-    return ask.say("evidence-shown", parts=list(shown.values())) if shown else ""
+async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:
+    late = row["done_on"] is not None and row["done_on"] > row["due"]
+    marks = [ask.say(key) for key, holds in (("mark-late", late), ("mark-backdated", row["backdated"])) if holds]
+    shown = await evidence_shown(ask, row["id"])
+    return ask.say(
+        "review-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), term=ask.term(row["term"]),
+        id=row["id"], done=row["done_on"] or "", due=row["due"], marks="".join(marks),
+        evidence=f"\n{shown}" if shown else "",
+    )  # fmt: skip
 
 
 async def close(ask: Ask) -> Reply:
     """销号: verified."""
-    meant = await find.meant(ask, "close", await find.watched(ask, (State.REPORTED,)))
+    meant = await find.meant(ask, "close", lambda: find.watched(ask, (State.REPORTED,)))
     if isinstance(meant, Reply):
         return meant
-    done = [await obligations.close(ask.actor, one.id, ask.at) for one in meant.obligations]
-    return await echo(ask, "echo-close", done)
+    done, refused = await refusal.each(meant.obligations, lambda number: obligations.close(ask.actor, number, ask.at))
+    lines = [ask.say("echo-close", entry=one.entry, **ask.facts(one.obligation)) for one in done]
+    lines += [await refusal.told(ask, "close", one) for one in refused]
+    about = tuple(one.obligation.id for one in done)
+    return Reply("\n".join([*lines, await remaining_waiting(ask, View(trees=_trees(ask)))]), about=about)
 
 
 async def give_back(ask: Ask) -> Reply:
     """退回: back to work, with a reason."""
-    meant = await find.meant(ask, "return", await find.watched(ask, (State.REPORTED, State.CLOSED)))
+    meant = await find.meant(ask, "return", lambda: find.watched(ask, (State.REPORTED, State.CLOSED)))
     if isinstance(meant, Reply):
         return meant
+    if len(meant.obligations) > 1:
+        return find.choose(ask, "return", meant.obligations, meant.rest)
     return await _given_back(ask, meant)
 
 
 async def _given_back(ask: Ask, meant: Found) -> Reply:
     one = meant.obligations[0]
-    if not meant.rest:
-        question = Question("reason", {"command": "return", "items": [one.id]})
-        return Reply(ask.say("reason-wanted", title=ask.title(one.duty), unit=one.unit), question=question)
-    done = await obligations.give_back(ask.actor, one.id, meant.rest[:255], ask.at)
-    return await echo(ask, "echo-return", [done], (), reason=meant.rest[:255])
+    refusal.must_supervise(ask, one, "return", State.REPORTED, State.CLOSED)
+    reason = meant.rest[:LONGEST_TOPIC]
+    if not reason or is_courtesy(reason) or (ask.asked and is_question(reason)):
+        return Reply(ask.say("reason-wanted", **ask.facts(one)), question=ask.question("reason", "return", one.id))
+    done = await obligations.give_back(ask.actor, one.id, reason, ask.at)
+    echo = ask.say("echo-return", entry=done.entry, reason=reason, **ask.facts(done.obligation))
+    return Reply("\n".join([echo, await remaining_waiting(ask, View(trees=_trees(ask)))]), about=(one.id,))

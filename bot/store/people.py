@@ -3,7 +3,7 @@
 import hashlib
 import json
 import secrets
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.store.database import Rows, as_instant, execute, fetch
@@ -159,3 +159,17 @@ async def code_of(person: int) -> str:
     """A person's code, which is their address on the built-in chat."""
     (row,) = await fetch("SELECT code FROM person WHERE id = :id", id=person)
     return str(row["code"])
+
+
+async def supervisors_over(unit: int, today: date) -> list[str]:
+    """Who verifies what a unit reports, by name."""
+    rows = await fetch(
+        """
+        SELECT DISTINCT n.name FROM unit u JOIN post p ON p.unit_id = u.supervisor_id AND p.role = 'supervisor'
+        JOIN person n ON n.id = p.person_id
+        WHERE u.id = :unit
+          AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today) ORDER BY n.name
+        """,
+        unit=unit, today=today,
+    )  # fmt: skip
+    return [row["name"] for row in rows]

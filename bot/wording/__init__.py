@@ -1,5 +1,6 @@
 """All sentences people see. Keys live in code, sentences in the catalogues: Chinese first, English second."""
 
+import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from functools import lru_cache
@@ -12,6 +13,12 @@ from babel.messages.pofile import read_po
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 CATALOGUES = Path(__file__).parent / "catalogues"
+_CALLS_EVERYBODY = re.compile(
+    r"[@＠](?=\s*(?:所有人|所有成员|全体成员|全体|全员|everyone|everybody|all|here|channel|room)(?![a-z0-9]))",
+    re.IGNORECASE,
+)
+_SUSPECT = frozenset("@＠<")
+_MARKUP = re.compile(r"<(?=\s*(?:[!@#]|/?\s*(?:at|users?|a|font)\b))", re.IGNORECASE)
 
 
 @lru_cache(maxsize=len(LANGUAGES))
@@ -43,7 +50,16 @@ def term(label: str, language: Language = "zh") -> str:
     return say("term-month", language, year=year, month=int(rest))
 
 
+def harmless(text: str) -> str:
+    """A text that calls nobody: what one person wrote must never ring everybody's phone when others are told of it."""
+    if not _SUSPECT.intersection(text):
+        return text
+    return _CALLS_EVERYBODY.sub("[@]", _MARKUP.sub("\uff1c", text))
+
+
 def _fact(value: Any, language: Language) -> Any:
+    if isinstance(value, str):
+        return harmless(value)
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M")
     if isinstance(value, date):

@@ -1,4 +1,4 @@
-"""The words people type, in both languages: what commands are called, and how evidence looks in a sentence."""
+"""The words people type, in both languages: courtesy, numbers, days, and how evidence looks in a sentence."""
 
 import re
 import unicodedata
@@ -10,23 +10,61 @@ from duties.model import Evidence
 
 LONGEST = 4_000
 """Characters of a message that are read; the rest is kept in the inbox and not understood."""
+LONGEST_TOPIC = 200
+"""Characters of a topic or a reason: they are shown to others, and a column holds them."""
 
-EMPTY_REPORTS = ("零报告", "本期无", "无此情况", "nothing to report", "nil report")
-NUMBER = re.compile(r"[\w\u4e00-\u9fff]{0,12}[〔\[【(（]\s*\d{4}\s*[〕\]】)）]\s*\d+\s*号?")
-LINK = re.compile(r"https?://[^\s，。；<>\"'）)]+", re.IGNORECASE)
+BIND = ("绑定", "bind")
+EVERYTHING = ("全部", "所有", "all")
+WHOLE_SENTENCES = {"全部签收": "签收 全部", "全部收到": "签收 全部", "都收到了": "签收 全部"}
+"""What people say in one breath, and the command it stands for."""
+OF = "的"
+"""Stands between a unit and its duty."""
+AGREEMENTS = frozenset({"是", "是的", "对", "对的", "yes"})
+COURTESIES = AGREEMENTS | {
+    "好", "好的", "好滴", "好嘞", "嗯", "嗯嗯", "行", "可以", "谢谢", "谢谢您", "感谢", "多谢", "辛苦", "辛苦了",
+    "知道了", "明白", "明白了", "您好", "你好", "在吗", "ok", "okay", "thanks", "thx", "thank you", "hello", "hi",
+    "不", "不是", "没有", "还没", "还没有", "未完成", "稍等", "等一下", "no", "not yet", "wait",
+}  # fmt: skip
+"""Said to a person, not to a machine: they decide nothing and show nothing."""
+
+EDGES = " ，,。.；;、:：!！~～…"
+"""What is cut from the ends of a topic or a note."""
+_OPENING = re.compile(r"^(?:[\s/\\!！，,。、:：]+|(?:好的?|嗯+|您好|你好|ok|hi|hello)[\s，,。.!！、]+)+", re.IGNORECASE)
+_ASKING = re.compile(r"(?:[?？]|吗|呢|什么|怎么办|怎么填)[?？]*$")
+
+_KEPT_PUNCTUATION = "，；：？！（）…"
+_OTHERS = re.compile(f"[^{_KEPT_PUNCTUATION}]+")
+_KEPT_CONTROLS = {"\n", "\t"}
+
+EMPTY = re.compile(
+    r"零报告|本(?:期|月|季度?|年度?)(?:无|没有)[^\s，,。.；;、]*|无此情况|nothing to report|nil report", re.IGNORECASE
+)
+NUMBER = re.compile(
+    r"\w{0,16}[〔\[【(（]\s*\d{4}\s*[〕\]】)）]\s*(?:第\s*)?\d+\s*号?|[\u4e00-\u9fff]{1,16}\d{4}年?第?\d{1,5}号"
+)
+LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、<>\"'”“）)]+", re.IGNORECASE)
 DAY = re.compile(
-    r"\d{4}\s*[-/.年]\s*\d{1,2}\s*[-/.月]\s*\d{1,2}\s*[日号]?|\d{1,2}\s*月\s*\d{1,2}\s*[日号]?"
-    r"|今天|昨天|前天|today|yesterday",
+    r"(?<!\d)(?:\d{4}\s*[-/.年]\s*\d{1,4}\s*[-/.月]\s*\d{1,4}\s*[日号]?|20\d{2}[01]\d[0-3]\d(?!\d)"
+    r"|\d{1,4}\s*月\s*\d{1,4}\s*[日号]?)|今[天日]|昨[天日]|前天|明[天日]|\b(?:today|yesterday|tomorrow)\b",
     re.IGNORECASE,
 )
-RELATIVE = {"今天": 0, "today": 0, "昨天": 1, "yesterday": 1, "前天": 2}
-EVERYTHING = ("全部", "all")
-EDGES = " ，,。.；;、:："
-"""What is cut from the ends of a topic or a note."""
-HASH_NUMBER = re.compile(r"^#\s*(\d{1,12})\b")
-LIST_NUMBER = re.compile(r"^(\d{1,3})(?=$|[\s、.．，,:：])[、.．，,:：]?")
-ATTENDED = re.compile(r"应训\s*(\d+)\s*人?\D*达标\s*(\d+)|(\d+)\s*of\s*(\d+)", re.IGNORECASE)
-_KEPT_CONTROLS = {"\n", "\t"}
+LABEL = re.compile(
+    r"(?:(?<=^)|(?<=[\s，,；;。]))(?:文号|发文字号|日期|时间|链接|网址|说明|备注|number|date|link|note)(?:\s*[:：]\s*|\s+)",
+    re.IGNORECASE,
+)
+RELATIVE = {
+    "今天": 0, "今日": 0, "today": 0, "昨天": 1, "昨日": 1, "yesterday": 1, "前天": 2,
+    "明天": -1, "明日": -1, "tomorrow": -1,
+}  # fmt: skip
+_BRACKETS = str.maketrans({"[": "〔", "【": "〔", "(": "〔", "（": "〔", "]": "〕", "】": "〕", ")": "〕", "）": "〕"})
+
+HASH_NUMBER = re.compile(r"^(?:#|编号)\s*(\d{1,12})(?!\d)")
+LIST_NUMBER = re.compile(r"^(?:第\s*)?(\d{1,3})\s*[项条]?(?=$|[\s、.．，,:：;；])[、.．，,:：;；]?")
+_PLACE = re.compile(r"(?<!\S)\d{1,3}(?!\S)")
+_SEPARATORS = re.compile(r"[\s、,，;；和与]+")
+_MENTION = re.compile(r"(#|编号)?第?(\d{1,12})[项条]?")
+_RANGE = re.compile(r"第?(\d{1,3})[-\u2014~至到](\d{1,3})[项条]?")
+ATTENDED = re.compile(r"应训\s*(\d{1,6})\s*[人名]?\D{0,20}?达标\s*(\d{1,6})|(\d{1,6})\s*of\s*(\d{1,6})", re.IGNORECASE)
 
 
 class DayError(ValueError):
@@ -34,59 +72,115 @@ class DayError(ValueError):
 
 
 def clean(text: str) -> str:
-    """A message as it is understood: one width, no invisible or control characters, single spaces."""
-    kept = (c for c in unicodedata.normalize("NFKC", text[:LONGEST]) if _visible(c))
-    return " ".join("".join(kept).split())
+    """A message as it is understood: one width, no invisible or control characters, single spaces.
+
+    Chinese punctuation keeps its width, because topics and reasons go into the ledger as they were written.
+    """
+    seen = "".join(c for c in text[:LONGEST] if _visible(c))
+    plain = _OTHERS.sub(lambda found: unicodedata.normalize("NFKC", found[0]), seen)
+    return " ".join("".join(c for c in plain if _visible(c)).split())[:LONGEST]
 
 
 def _visible(character: str) -> bool:
     return character in _KEPT_CONTROLS or unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
+def without_greeting(text: str) -> str:
+    """A message without the polite words, the slash or the stray punctuation it opens with."""
+    rest = text[found.end() :] if (found := _OPENING.match(text)) else text
+    return WHOLE_SENTENCES.get(rest.rstrip(EDGES), rest)
+
+
+def is_courtesy(text: str) -> bool:
+    """Whether a text is nothing but polite words."""
+    words = [word for word in re.split(f"[{re.escape(EDGES)}]+", text.lower()) if word]
+    return bool(words) and (" ".join(words) in COURTESIES or all(word in COURTESIES for word in words))
+
+
+def is_question(text: str) -> bool:
+    """Whether somebody asks back instead of answering."""
+    return _ASKING.search(text) is not None
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text has any Chinese in it; what has neither is answered in Chinese, the first language here."""
+    return re.search(r"[\u3400-\u9fff]", text) is not None or re.search(r"[A-Za-z]{2}", text) is None
+
+
 def read_day(text: str, today: date) -> date:
-    """A day as people write it; without a year it is the last one that has passed. Raises DayError."""
+    """A day as people write it; without a year it is the nearest one. Raises DayError."""
     lowered = text.lower()
     if lowered in RELATIVE:
         return today - timedelta(days=RELATIVE[lowered])
     numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if len(numbers) == 1:
+        numbers = [numbers[0] // 10_000, numbers[0] // 100 % 100, numbers[0] % 100]
+    years = [numbers[0]] if len(numbers) == 3 else [today.year + shift for shift in (0, -1, 1)]  # noqa: PLR2004  year, month, day
+    days = [day for year in years if (day := _day(year, *numbers[-2:])) is not None]
+    if not days:
+        raise DayError(text)
+    return min(days, key=lambda day: abs(day - today))
+
+
+def _day(year: int, month: int, day: int) -> date | None:
     try:
-        if len(numbers) == 3:  # noqa: PLR2004  year, month, day
-            return arrow.get(*numbers).date()
-        return _passed(numbers[0], numbers[1], today)
+        return arrow.get(year, month, day).date()
     except ValueError:
-        raise DayError(text) from None
+        return None
 
 
-def _passed(month: int, day: int, today: date) -> date:
-    this_year = arrow.get(today.year, month, day).date()
-    return this_year if this_year <= today else arrow.get(today.year - 1, month, day).date()
+def first_day(text: str, today: date) -> tuple[date | None, str]:
+    """The first day a text names, and the text without it. Raises DayError."""
+    found, rest = _cut(DAY, text)
+    return (read_day("".join(found.split()), today) if found else None), _trimmed(rest)
 
 
 def read_evidence(text: str, today: date) -> Evidence:
     """Document number, date, link and note in free order. Raises DayError for a date that does not exist."""
-    lowered = text.lower()
-    empty = next((phrase for phrase in EMPTY_REPORTS if phrase in lowered), "")
-    rest = _without(text, empty) if empty else text
-    link = LINK.search(rest)
-    rest = _without(rest, link[0]) if link else rest
-    number = NUMBER.search(rest)
-    rest = _without(rest, number[0]) if number else rest
-    day = DAY.search(rest)
-    rest = _without(rest, day[0]) if day else rest
+    link, rest = _cut(LINK, LABEL.sub(" ", text))
+    number, rest = _cut(NUMBER, rest)
+    day, rest = _cut(DAY, rest)
+    empty = ""
+    if not (link or number):
+        empty, rest = _cut(EMPTY, rest)
+    note = _trimmed(rest)
     return Evidence(
-        number="".join(number[0].split()).replace("[", "〔").replace("]", "〕") if number else "",
-        done_on=read_day("".join(day[0].split()), today) if day else None,
-        link=link[0] if link else "",
-        note=rest.strip(EDGES),
+        number="".join(number.split()).translate(_BRACKETS),
+        done_on=read_day("".join(day.split()), today) if day else None,
+        link=link,
+        note="" if is_courtesy(note) else note,
         empty=bool(empty),
     )
 
 
-def _without(text: str, part: str) -> str:
-    start = text.lower().index(part.lower())
-    return f"{text[:start]} {text[start + len(part) :]}"
+def _cut(pattern: re.Pattern[str], text: str) -> tuple[str, str]:
+    found = pattern.search(text)
+    return (found[0], f"{text[: found.start()]} {text[found.end() :]}") if found else ("", text)
 
 
-def looks_like_evidence(word: str) -> bool:
-    """Whether a word is part of what shows that something was done, not part of a title."""
-    return any(pattern.search(word) for pattern in (NUMBER, LINK, DAY)) or word.lower() in EMPTY_REPORTS
+def _trimmed(text: str) -> str:
+    return " ".join(text.split()).strip(EDGES)
+
+
+def split_title(words: str) -> tuple[tuple[str, ...], str]:
+    """The words that may name a duty, and the rest from where evidence begins."""
+    starts = [found.start() for pattern in (LINK, DAY, EMPTY, LABEL) if (found := pattern.search(words))]
+    if number := NUMBER.search(words):
+        starts.append(max(words.rfind(edge, 0, number.start()) for edge in EDGES) + 1)
+    if place := _PLACE.search(words):
+        starts.append(place.start())
+    cut = min(starts, default=len(words))
+    return tuple(word for part in words[:cut].split() if (word := part.strip(EDGES))), words[cut:].strip()
+
+
+def read_numbers(words: str) -> list[tuple[bool, int]]:
+    """The numbers of a text that holds nothing else, each with whether it is a #number: "1、3", "2-4", "#17 #18"."""
+    found: list[tuple[bool, int]] = []
+    for part in filter(None, _SEPARATORS.split(re.sub(r"(#|编号|第)\s+", r"\1", words))):
+        if span := _RANGE.fullmatch(part):
+            found += [(False, number) for number in range(int(span[1]), int(span[2]) + 1)]
+        elif one := _MENTION.fullmatch(part):
+            found.append((one[1] is not None, int(one[2])))
+        else:
+            return []
+    return found

@@ -23,6 +23,9 @@ class Row:
     due: date
     unit: str
     state: str
+    jurisdiction: str = ""
+    advice: str = ""
+    """The sentence that says what a supervisor may do about it now, if the rung calls for one."""
 
 
 def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
@@ -42,7 +45,8 @@ def left(due: date, today: date, language: Language) -> str:
 def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Language) -> list[str]:
     """Blocks of text, one a duty and term, in the order given."""
     return [
-        _block(list(group), registry, today, language) for _, group in groupby(rows, lambda row: (row.duty, row.term))
+        _block(list(group), registry, today, language)
+        for _, group in groupby(rows, lambda row: (row.duty, row.term, row.jurisdiction))
     ]
 
 
@@ -52,10 +56,11 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language)
     head = say(
         "group", language, title=duty.title if language == "zh" else duty.title_en,
         term=term_name(first.term, language), due=day(first.due, language),
-        left=left(first.due, today, language), ground=ground(registry, first.duty),
+        left=left(first.due, today, language), ground=ground(registry, first.duty, first.jurisdiction),
     )  # fmt: skip
     units = [_unit(row, language) for row in rows]
-    return "\n".join([head, *units])
+    advice = [say(first.advice, language)] if first.advice else []
+    return "\n".join([head, *advice, *units])
 
 
 def _unit(row: Row, language: Language) -> str:

@@ -12,6 +12,7 @@ from bot.wording.groups import Row, ground, grouped, left
 from duties.model import Force
 from duties.registry import CountedRule, Registry
 
+SUPERVISOR = "supervisor"
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
 
@@ -47,32 +48,64 @@ class NoticeWording:
         return Worded(self._body(list(said.values()), today) if said else None, tuple(outcomes))
 
     def _body(self, items: list[Owed], today: date) -> dict[str, Any]:
+        """The head says how many stand worst; then one's own work, then that of others, numbered through."""
         gravest = max(items, key=_gravity)
-        head = say(f"notice-{gravest.tone}", self.language, n=len(items))
-        supervising = gravest.audience == "supervisor"
-        if supervising:
-            items.sort(key=lambda one: (one.due, one.duty, one.term))
-            blocks = self._blocks(items, today)
-        else:
-            blocks = [self._item(number, one, today) for number, one in enumerate(items, 1)]
-        foot = say("notice-foot-supervisor" if supervising else "notice-foot", self.language)
+        own = [one for one in items if one.audience != SUPERVISOR]
+        others = sorted(
+            (one for one in items if one.audience == SUPERVISOR), key=lambda one: (one.due, one.duty, one.term)
+        )
+        listed = [*own, *others]
+        blocks = [self._item(number, one, today) for number, one in enumerate(own, 1)]
+        blocks += self._grouped(others, len(own) + 1, today)
+        feet = [
+            *([self._foot(own)] if own else []),
+            *([say("notice-foot-supervisor", self.language)] if others else []),
+        ]
         return {
-            "text": "\n\n".join([head, *blocks, foot]),
-            "buttons": [] if supervising else self._buttons(items),
-            "items": [one.obligation for one in items],
+            "text": "\n\n".join([self._head(items, gravest.tone), *blocks, "\n".join(feet)]),
+            "buttons": self._buttons(own) if own else [],
+            "items": [one.obligation for one in listed],
             "audience": gravest.audience,
             "rung": gravest.rung,
             "said": [
-                {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in items
+                {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in listed
             ],
         }
 
-    def _blocks(self, items: list[Owed], today: date) -> list[str]:
+    def _head(self, items: list[Owed], tone: str) -> str:
+        alike = sum(one.tone == tone for one in items)
+        head = say(f"notice-{tone}", self.language, n=alike)
+        return head + say("notice-besides", self.language, n=len(items) - alike) if alike < len(items) else head
+
+    def _foot(self, own: Sequence[Owed]) -> str:
+        counted = all(isinstance(self.registry.duty(one.duty).rule, CountedRule) for one in own)
+        single = "-single" if len(own) == 1 else ""
+        return say(f"notice-foot-counted{single}" if counted else f"notice-foot{single}", self.language)
+
+    def _grouped(self, items: list[Owed], first: int, today: date) -> list[str]:
         rows = [
-            Row(number, one.obligation, one.duty, one.term, one.due, one.unit, one.state)
-            for number, one in enumerate(items, 1)
+            Row(
+                number,
+                one.obligation,
+                one.duty,
+                one.term,
+                one.due,
+                one.unit,
+                one.state,
+                one.jurisdiction,
+                self._advice(one),
+            )
+            for number, one in enumerate(items, first)
         ]
         return grouped(rows, self.registry, today, self.language)
+
+    def _advice(self, one: Owed) -> str:
+        """What may be proposed: letters only where the law climbs to them, nothing on a force not yet confirmed."""
+        if one.tone != "proposal":
+            return ""
+        if one.force == Force.ASSUMED:
+            return "advice-none"
+        return "advice-letter" if self.registry.duty(one.duty).enforcement_supervision else "advice-talk"
 
     def _item(self, number: int, one: Owed, today: date) -> str:
         facts = {"title": self._title(one.duty), "term": term(one.term, self.language), "unit": one.unit}

@@ -1,0 +1,120 @@
+"""详情: what an obligation is, what it rests on, what shows it, what has happened."""
+
+import json
+from collections.abc import Sequence
+
+from bot.conversation import find
+from bot.conversation.ask import HOLDERS, Ask, Reply
+from bot.conversation.supervisor import view
+from bot.conversation.telling import evidence_shown, is_counted, slots, status
+from bot.store import oversight
+from duties.errors import RefusedError
+from duties.ledger import StreamRef
+from duties.model import OPEN_STATES, Force, Obligation, Role, State
+from duties.registry import Duty, Provision, StandingRule
+from duties.store import reading
+from duties.store.chains import history
+
+HISTORY = 6
+CITED = 4
+COUNTED = 12
+PAGE = 10
+
+
+async def detail(ask: Ask) -> Reply:
+    """详情: everything about one obligation."""
+    meant = await find.meant(ask, "detail", lambda: _candidates(ask))
+    if isinstance(meant, Reply):
+        return meant
+    if len(meant.obligations) > 1:
+        return find.choose(ask, "detail", meant.obligations, meant.rest)
+    one = meant.obligations[0]
+    if not view(ask).sees(one.unit_id, one.unit_path):
+        raise RefusedError("refused-not-yours-to-see", unit=one.unit, unit_id=one.unit_id, action="detail")
+    lines = [
+        *await _what(ask, one),
+        *await _checklist(ask, one, ask.duty(one.duty), meant.rest),
+        *await _done(ask, one),
+    ]
+    return Reply("\n".join(line for line in lines if line), _buttons(ask, one), about=(one.id,))
+
+
+async def _candidates(ask: Ask) -> Sequence[Obligation]:
+    return await find.own(ask) or await find.watched(ask, find.ACTIVE)
+
+
+async def _what(ask: Ask, one: Obligation) -> list[str]:
+    duty = ask.duty(one.duty)
+    citations = ask.registry.citations(duty, await oversight.jurisdiction_of(one.term_id))
+    shown = citations[:CITED]
+    more = ask.say("detail-ground-more", n=len(citations) - CITED) if len(citations) > CITED else ""
+    lines = [
+        ask.say("detail-head", **ask.facts(one)),
+        status(ask, one),
+        ask.say("detail-ground", ground="\uff1b".join(shown), more=more),
+        _force(ask, one, duty),
+        ask.say("detail-evidence", slots=slots(ask, duty)) if duty.evidence else "",
+    ]
+    facts = {"recipient": duty.recipient, "publication": duty.publication, "consequence": duty.consequence}
+    return [*lines, *(ask.say(f"detail-{name}", text=text) for name, text in facts.items() if text)]
+
+
+def _force(ask: Ask, one: Obligation, duty: Duty) -> str:
+    if one.force == Force.ASSUMED:
+        return ask.say("detail-force-assumed")
+    if duty.confirmed_by:
+        return ask.say("detail-force-confirmed", by=duty.confirmed_by)
+    return ask.say("detail-force-settled")
+
+
+async def _checklist(ask: Ask, one: Obligation, duty: Duty, words: str) -> list[str]:
+    """The standing provisions that bind this unit, a page at a time: by its tags, and by where each is in force."""
+    if not isinstance(duty.rule, StandingRule):
+        return []
+    tags, places = await reading.standing_of(one.unit_id)
+    items = [p for no in duty.scope[0].provisions if _binds(p := ask.registry.provisions[no], tags, places, ask)]
+    pages = max(1, -(-len(items) // PAGE))
+    page = min(max(1, int(words) if words.isdecimal() and len(words) < PAGE else 1), pages)
+    lines = [
+        ask.say("checklist-line", title=p.title, ground=ask.registry.citation(p.no, short=True))
+        for p in items[(page - 1) * PAGE : page * PAGE]
+    ]
+    more = [ask.say("checklist-more", page=page, pages=pages, id=one.id, next=page % pages + 1)] if pages > 1 else []
+    return [ask.say("checklist-head", n=len(items)), *lines, *more]
+
+
+def _binds(provision: Provision, tags: frozenset[str], places: frozenset[str], ask: Ask) -> bool:
+    if ask.registry.documents[provision.document].jurisdiction not in places:
+        return False
+    return not provision.tags or any(str(tag) in tags for tag in provision.tags)
+
+
+async def _done(ask: Ask, one: Obligation) -> list[str]:
+    lines = [(await evidence_shown(ask, one.id)).strip()]
+    if is_counted(ask.duty(one.duty)):
+        counts = await reading.counts(one.id)
+        items = [ask.say("detail-count", day=row["on_day"], topic=row["topic"]) for row in counts[-COUNTED:]]
+        lines += [ask.say("detail-counts", n=len(counts), items=items)] if items else []
+    lines += [ask.say("detail-reason", text=one.reason)] if one.reason else []
+    return [*lines, *await _history(ask, one)]
+
+
+async def _history(ask: Ask, one: Obligation) -> list[str]:
+    return [
+        ask.say(
+            "detail-entry", at=row["at"].astimezone(ask.at.now.tzinfo), action=ask.say(f"act-{row['action']}"),
+            id=row["id"], name=json.loads(row["payload"]).get("name", ""),
+        )
+        for row in (await history(StreamRef("obligation", one.id)))[-HISTORY:]
+    ]  # fmt: skip
+
+
+def _buttons(ask: Ask, one: Obligation) -> tuple[tuple[str, str, str], ...]:
+    verbs: Sequence[tuple[str, str]] = ()
+    if ask.actor.holds(one.unit_id, *HOLDERS):
+        if one.state in OPEN_STATES:
+            seen = one.state == State.ACKNOWLEDGED
+            verbs = (("report", "primary"),) if seen else (("acknowledge", "plain"), ("report", "primary"))
+    elif ask.holds(Role.SUPERVISOR) and ask.actor.supervises(one.unit_path) and one.state == State.REPORTED:
+        verbs = (("close", "primary"), ("return", "danger"))
+    return tuple((ask.say(f"button-{verb}"), f"{verb}:{one.id}", style) for verb, style in verbs)

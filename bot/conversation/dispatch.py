@@ -1,0 +1,159 @@
+"""Dispatch: who, what, may they, handle; the first that says no answers. Every message gets an answer."""
+
+from dataclasses import replace
+from typing import Any
+
+from adapters.base import Incoming
+from bot.conversation import binding, refusal
+from bot.conversation.ask import Ask, Reply
+from bot.conversation.table import BY_NAME, Understood, match, nearest
+from bot.store import arrivals, people, queue
+from bot.wording import Language, say
+from bot.wording.grammar import (
+    AGREEMENTS,
+    HASH_NUMBER,
+    LIST_NUMBER,
+    LONGEST,
+    clean,
+    is_chinese,
+    is_courtesy,
+    read_numbers,
+    split_title,
+    without_greeting,
+)
+from duties.errors import RefusedError
+from duties.model import Actor
+from duties.obligations import Moment
+from duties.registry import Registry
+from duties.store import reading
+
+CHOOSING = "choose"
+LONGEST_NUMBER = 15
+"""Digits of a number of ours: they are 64-bit."""
+
+
+async def answer(message: Incoming, registry: Registry, at: Moment) -> Reply:
+    """What to say to a message. Runs inside the transaction that marks it processed."""
+    reply = await _answered(message, without_greeting(clean(message.text)), registry, at)
+    if len(message.text) <= LONGEST:
+        return reply
+    return replace(reply, text="\n".join([reply.text, say("cut-short", n=LONGEST)]))
+
+
+async def _answered(message: Incoming, text: str, registry: Registry, at: Moment) -> Reply:
+    if not message.action and (bound := await binding.tried(message, text, at)):
+        return bound
+    person = await people.person_at(message.connection, message.sender)
+    actor = await reading.actor(person, at.today) if person is not None else None
+    if actor is None:
+        return Reply(say("stranger"))
+    understood = await _understood(message, text, at)
+    if not actor.posts:
+        return await _without_post(actor, understood, at)
+    if not isinstance(understood, Understood):
+        return understood or _not_understood(message, text, actor)
+    ask = await _ask(message, actor, understood, registry, at)
+    try:
+        reply = await understood.command.run(ask)
+    except RefusedError as refused:
+        return Reply(await refusal.told(ask, understood.command.name, refused))
+    await _remember(understood, message, reply, at)
+    return reply
+
+
+async def _without_post(actor: Actor, understood: Understood | Reply | None, at: Moment) -> Reply:
+    """A person is known but holds no post today: what they tried to do is refused and kept."""
+    if not isinstance(understood, Understood) or understood.command.reads:
+        return Reply(say("no-post", name=actor.name))
+    entry = await refusal.keep(actor, understood.command.name, RefusedError("no-post"), at)
+    recorded = say("refused-recorded", understood.language, entry=entry)
+    return Reply("\n".join([say("no-post", understood.language, name=actor.name), recorded]))
+
+
+async def _understood(message: Incoming, text: str, at: Moment) -> Understood | Reply | None:
+    if message.action:
+        return _pressed(message.action)
+    found = match(text)
+    underway = await people.underway(message.connection, message.sender, at.now)
+    if underway is None:
+        return found
+    kind, content = underway
+    if found is None:
+        return _continued(kind, content, text)
+    if repeated := _repeated(found, kind, content):
+        return repeated
+    return found if found.plain or kind == CHOOSING else _continued(kind, content, text)
+
+
+def _pressed(action: str) -> Understood | Reply:
+    """A button's meaning is its value alone: the text beside it is only its label."""
+    verb, _, numbers = action.partition(":")
+    command = BY_NAME.get(verb)
+    named = tuple(int(part) for part in numbers.split(",") if part.isdecimal() and len(part) <= LONGEST_NUMBER)
+    if command is None or (numbers and not named):
+        return Reply(say("button-unknown"))
+    return Understood(command, "", named=named)
+
+
+def _continued(kind: str, content: dict[str, Any], text: str) -> Understood | Reply:
+    """The answer to what was asked: a number among choices, else the words that were missing."""
+    command = BY_NAME[str(content["command"])]
+    language: Language = content["language"]
+    items = [int(number) for number in content["items"]]
+    if kind != CHOOSING:
+        return Understood(command, text, language, tuple(items), asked=True)
+    chosen = LIST_NUMBER.match("1" if len(items) == 1 and text.lower() in AGREEMENTS else text)
+    if chosen is None or not 0 < int(chosen[1]) <= len(items):
+        return Reply(say("choose-again", language, n=len(items)))
+    words = chosen.string[chosen.end() :].strip() or str(content["rest"])
+    return Understood(command, words, language, (items[int(chosen[1]) - 1],))
+
+
+def _repeated(found: Understood, kind: str, content: dict[str, Any]) -> Understood | None:
+    """The command said again with what was missing: "完成 文号" after "完成" means the same obligation."""
+    words = found.words
+    if kind == CHOOSING or found.command.name != content["command"] or not words:
+        return None
+    if HASH_NUMBER.match(words) or LIST_NUMBER.match(words) or read_numbers(words) or split_title(words)[0]:
+        return None
+    return replace(found, named=tuple(int(number) for number in content["items"]))
+
+
+async def _ask(message: Incoming, actor: Actor, understood: Understood, registry: Registry, at: Moment) -> Ask:
+    replied = await arrivals.replied_to(message.reply_to, message.connection, message.sender)
+    shown = (await queue.last_list(message.connection, message.sender) if replied is None else replied) or {}
+    listed = tuple(int(number) for number in shown.get("items", ()))
+    about = listed or tuple(int(number) for number in shown.get("about", ()))
+    words, named = understood.words, understood.named
+    numbered = HASH_NUMBER.match(words) or LIST_NUMBER.match(words)
+    if not named and replied is not None and len(about) == 1 and not numbered:
+        named = about
+    return Ask(
+        message, actor, words, at, registry, understood.command.roles, named, listed, "rung" in shown,
+        understood.asked, understood.language,
+    )  # fmt: skip
+
+
+async def _remember(understood: Understood, message: Incoming, reply: Reply, at: Moment) -> None:
+    """Keep the question just asked. A glance elsewhere keeps the one before, unless its numbers now mean others."""
+    if reply.question is not None:
+        await people.begin(message.connection, message.sender, reply.question.kind, reply.question.content, at.now)
+        return
+    if understood.command.reads:
+        underway = await people.underway(message.connection, message.sender, at.now)
+        if underway is not None and (underway[0] != CHOOSING or not reply.items):
+            return
+    await people.forget(message.connection, message.sender)
+
+
+def _not_understood(message: Incoming, text: str, actor: Actor) -> Reply:
+    """Bad input never disappears: the nearest command, and where help is."""
+    language: Language = "zh" if is_chinese(text) else "en"
+    if is_courtesy(clean(message.text)):
+        return Reply(say("courtesy", language))
+    if read_numbers(text):
+        return Reply(say("number-alone", language))
+    near = nearest(text, frozenset(post.role for post in actor.posts))
+    if near is not None:
+        return Reply(say("did-you-mean", near[1], word=near[0]))
+    return Reply(say("not-understood", language))

@@ -1,0 +1,95 @@
+"""May they? Checks before a question is asked, and how a refusal is told and kept."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from bot.conversation.ask import HOLDERS, Ask
+from bot.store import people
+from duties.errors import RefusedError
+from duties.ledger import SYSTEM, Act, StreamRef
+from duties.model import Actor, Obligation, Role, State
+from duties.obligations import Done, Moment
+from duties.store import chains, reading
+
+SUPERVISORS_COULD = frozenset({"refused-own-work", "refused-not-supervisor", "refused-post"})
+
+
+async def must_hold(ask: Ask, one: Obligation, action: str, *states: State) -> None:
+    """Refuse before asking for evidence that could not be used: only the accountable unit answers."""
+    if not ask.actor.holds(one.unit_id, *HOLDERS):
+        who = await reading.holders(one.unit_id, HOLDERS, ask.today)
+        raise RefusedError("refused-not-yours", unit=one.unit, who=who, action=action, unit_id=one.unit_id)
+    _must_be(one, states)
+
+
+def must_supervise(ask: Ask, one: Obligation, action: str, *states: State) -> None:
+    """Refuse before asking for a reason that could not be used: a supervisor acts inside the subtree only."""
+    key = ""
+    if ask.actor.holds(one.unit_id, *HOLDERS) and not ask.actor.holds(one.unit_id, Role.SUPERVISOR):
+        key = "refused-own-work"
+    elif not ask.actor.supervises(one.unit_path):
+        key = "refused-not-supervisor"
+    if key:
+        raise RefusedError(key, unit=one.unit, action=action, unit_id=one.unit_id)
+    _must_be(one, states)
+
+
+def _must_be(one: Obligation, states: Sequence[State]) -> None:
+    if states and one.state not in states:
+        raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
+
+
+async def each(
+    todo: Sequence[Obligation], act: Callable[[int], Awaitable[Done]]
+) -> tuple[list[Done], list[RefusedError]]:
+    """Do several; what is refused among them does not undo the others. Raises when nothing could be done."""
+    done: list[Done] = []
+    refused: list[RefusedError] = []
+    for one in todo:
+        try:
+            done.append(await act(one.id))
+        except RefusedError as refusal:
+            refused.append(refusal)
+    if not done:
+        raise refused[0]
+    return done, refused
+
+
+async def told(ask: Ask, command: str, refusal: RefusedError) -> str:
+    """Say why, and who could; keep it in the ledger of the unit it was about."""
+    facts = dict(refusal.facts)
+    unit = facts.pop("unit_id", None)
+    if refusal.key in SUPERVISORS_COULD:
+        facts["who"] = await people.supervisors_over(_unit(unit, ask.actor), ask.today)
+    entry = await keep(ask.actor, command, refusal, ask.at)
+    return "\n".join([ask.say(refusal.key, **_said(ask, facts)), ask.say("refused-recorded", entry=entry)])
+
+
+def _said(ask: Ask, facts: dict[str, object]) -> dict[str, Any]:
+    said: dict[str, Any] = dict(facts)
+    if "duty" in said:
+        said["title"] = ask.title(str(said.pop("duty")))
+    if "term" in said:
+        said["term"] = ask.term(str(said["term"]))
+    if "state" in said:
+        said["state"] = ask.say(f"state-{said['state']}")
+    if "action" in said:
+        said["action"] = ask.say(f"act-{said['action']}")
+    if "who" in said:
+        said["who"] = said["who"] or ask.say("who-nobody")
+    return said
+
+
+def _unit(named: object, actor: Actor) -> int:
+    """The unit a refusal is about, else the asker's own."""
+    return int(str(named)) if named is not None else next((post.unit_id for post in actor.posts), 0)
+
+
+async def keep(actor: Actor, command: str, refusal: RefusedError, at: Moment) -> int:
+    """Write a refusal into the ledger. Returns the entry's number."""
+    unit = _unit(refusal.facts.get("unit_id"), actor)
+    payload = {
+        "command": command, "reason": refusal.key, "name": actor.name, "unit": str(refusal.facts.get("unit", "")),
+    }  # fmt: skip
+    act = Act(f"person:{actor.person_id}", "refused", at.channel, payload)
+    return await chains.append(StreamRef("unit", unit) if unit else SYSTEM, act, at.now)

@@ -1,0 +1,79 @@
+"""Sentences several commands share: what was recorded, what remains, what was given as evidence."""
+
+from collections.abc import Sequence
+
+from bot.conversation.ask import Ask, Reply
+from bot.store import oversight
+from bot.store.oversight import View
+from bot.wording.groups import left
+from duties.model import OPEN_STATES, Obligation
+from duties.obligations import Done
+from duties.registry import CountedRule, Duty, EvidenceSlot
+from duties.store import reading
+from duties.store.reading import Filter
+
+PARTS = ("number", "date", "link", "note")
+
+
+async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = (), **facts: object) -> Reply:
+    """What was recorded, its number, and what remains."""
+    lines = [ask.say(key, entry=one.entry, **ask.facts(one.obligation), **facts) for one in done]
+    return Reply(
+        "\n".join(line for line in [*lines, *notes, await remaining(ask)] if line),
+        about=tuple(one.obligation.id for one in done),
+    )
+
+
+async def remaining(ask: Ask) -> str:
+    """How much the asker's units still owe."""
+    if not ask.units:
+        return ""
+    open_now, _ = await reading.counted(Filter(units=ask.units, states=OPEN_STATES, opened_by=ask.today))
+    late, _ = await reading.counted(Filter(units=ask.units, states=OPEN_STATES, due_before=ask.today))
+    key = "remaining-late" if late else "remaining" if open_now else "remaining-none"
+    return ask.say(key, n=open_now, late=late)
+
+
+async def remaining_waiting(ask: Ask, seen: View) -> str:
+    """How much a supervisor still has to verify."""
+    waiting = await oversight.waiting_counted(seen)
+    return ask.say("remaining-waiting" if waiting else "remaining-verified", n=waiting)
+
+
+async def evidence_shown(ask: Ask, number: int) -> str:
+    """What was given to show that an obligation is done."""
+    shown = await reading.evidence_shown(number)
+    parts = [*([ask.say("evidence-empty")] if shown.get("empty") else []), *(shown[k] for k in PARTS if k in shown)]
+    return ask.say("evidence-shown", parts=parts) if parts else ""
+
+
+def item(ask: Ask, number: int, one: Obligation) -> str:
+    """One line of a list."""
+    return ask.say("line", number=number, status=status(ask, one), **ask.facts(one))
+
+
+def status(ask: Ask, one: Obligation) -> str:
+    """When it is due, how far that is, and where it stands."""
+    tally = ask.say("line-tally", tally=one.tally, target=one.target) if is_counted(ask.duty(one.duty)) else ""
+    facts = ask.facts(one)
+    return ask.say("status", left=left(one.due, ask.today, ask.language), tally=tally, **facts)
+
+
+def is_counted(duty: Duty) -> bool:
+    """Whether a duty is done by counting up to a number."""
+    return isinstance(duty.rule, CountedRule)
+
+
+def slot_title(ask: Ask, slot: EvidenceSlot) -> str:
+    """What one piece of evidence is called."""
+    return slot.title if ask.language == "zh" else slot.title_en
+
+
+def slots(ask: Ask, duty: Duty) -> list[str]:
+    """Everything that shows a duty was done, each with the form it takes."""
+    return [
+        ask.say("slot", title=slot_title(ask, slot), needs=[ask.say(f"need-{need}") for need in slot.needs])
+        if slot.needs
+        else slot_title(ask, slot)
+        for slot in duty.evidence
+    ]
