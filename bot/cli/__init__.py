@@ -46,11 +46,12 @@ COMMANDS = (
     Command("coverage", "bot.cli.lawful", "coverage"),
     Command("policy", "bot.cli.lawful", "policy"),
     Command("registry verify", "bot.cli.lawful", "registry_verify"),
+    Command("registry diff", "bot.cli.records", "registry_diff"),
     Command("calendar show", "bot.cli.lawful", "calendar_show"),
     Command("units import", "bot.cli.records", "units_import"),
     Command("people invite", "bot.cli.records", "people_invite"),
-    Command("ledger verify", "bot.cli.records", "ledger_verify"),
-    Command("ledger export", "bot.cli.records", "ledger_export"),
+    Command("ledger verify", "bot.cli.ledger", "verify"),
+    Command("ledger export", "bot.cli.ledger", "export"),
 )
 
 

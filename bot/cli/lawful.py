@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -95,9 +96,7 @@ def _counted(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def policy(
-    file: Annotated[Path, typer.Option("--file", envvar="DUBAN_CONFIRMATIONS", help=hint("cli.option.file"))] = Path(
-        "confirmations.toml"
-    ),
+    file: Annotated[Path | None, typer.Option("--file", help=hint("cli.option.file"))] = None,
     key: Annotated[str | None, typer.Option("--confirm", metavar="KEY", help=hint("cli.option.confirm"))] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="WHO", help=hint("cli.option.by-whom"))] = None,
     remark: Annotated[str | None, typer.Option("--note", metavar="TEXT", help=hint("cli.option.note"))] = None,
@@ -106,6 +105,8 @@ def policy(
     ] = None,
     form: Form = Format.TABLE,
 ) -> None:
+    # Only here: reading settings takes longer than everything else these commands do.
+    file = file or Path(import_module("bot.settings").load().confirmations)
     registry = shipped()
     asked = {one.key: one for one in record.questions(registry)}
     if key is None:

@@ -1,12 +1,14 @@
 """Commands that run the bot: demo, serve, simulate, check, migrate."""
 
 import asyncio
+import errno
 import os
 import tempfile
 from collections.abc import Coroutine
 from datetime import date, datetime
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -14,16 +16,19 @@ import typer
 from bot.app import Law
 from bot.cli.arguments import Form, day
 from bot.cli.output import FINE, FOUND, Answer, BadInputError, Format, Row, hint, note, show
-from bot.serving import configure_logging, database, demonstrate, fresh
+from bot.serving import configure_logging, demonstrate, fresh
 from bot.serving import serve as run_service
 from bot.settings import Settings, load
 from bot.simulation import Message
 from bot.simulation import simulate as play
+from bot.wording import say
 from duties import policy, roster
 from duties.errors import DutyError
+from duties.model import ANY_TAG
 from duties.reading import shipped
 from duties.registry import DATA
 from duties.store import database as store
+from duties.store import looking
 from duties.workdays import WorkCalendar
 
 SAMPLE = DATA / "roster" / "changji.toml"
@@ -40,12 +45,29 @@ def law(settings: Settings) -> Law:
     return Law(shipped(), WorkCalendar.load(settings.calendar))
 
 
-def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end; a database that cannot be reached is bad input, not a traceback."""
+def run(work: Coroutine[Any, Any, None], log_format: Literal["text", "json"] = "text") -> None:
+    """Run to the end. A database or an address that is not to be had is bad input in one line, not a traceback."""
+    configure_logging(log_format)
     try:
         asyncio.run(work)
-    except OSError as error:
-        raise DutyError(f"{error.filename or ''} {error.strerror or error}".strip()) from None
+    except store.DatabaseBusyError as error:
+        raise BadInputError("cli.database-busy", reason=str(error)) from None
+    except (DutyError, BadInputError):
+        raise
+    except Exception as error:
+        # Only now: knowing every driver's errors means importing every driver.
+        reason = import_module("duties.store.failing").told(error)
+        if reason is None:
+            raise
+        raise _unable(error, reason) from None
+
+
+def _unable(error: Exception, reason: str) -> BadInputError:
+    if isinstance(error, OSError) and error.errno in (errno.EADDRINUSE, errno.EADDRNOTAVAIL):
+        return BadInputError("cli.address-taken", reason=reason)
+    if isinstance(error, OSError) and error.filename:
+        return BadInputError("cli.unreadable", file=str(error.filename), reason=error.strerror)
+    return BadInputError("cli.database-failed", reason=reason)
 
 
 def demo(
@@ -54,19 +76,20 @@ def demo(
         datetime, typer.Option(formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d"], help=hint("cli.option.start"))
     ] = datetime.fromisoformat(DEMO_START),  # noqa: B008  a constant
 ) -> None:
-    configure_logging()
     zone = ZoneInfo("Asia/Shanghai")
-    file = fresh(_demo_folder() / f"demo-{port}.db")
-    settings = Settings.model_construct(**{
-        **{name: field.default for name, field in Settings.model_fields.items()},
-        "database": f"sqlite://{file}", "port": port,
-    })  # fmt: skip
+    file = _demo_folder() / f"demo-{port}.db"
+    settings = Settings.model_construct(database=f"sqlite://{file}", port=port, backups=file.parent / "backups")
     registry = shipped()
 
     def ready(address: str) -> None:
         note("cli.demo-ready", address=address, database=settings.database)
 
-    run(demonstrate(law(settings), roster.read(SAMPLE, registry), settings, start.replace(tzinfo=zone), ready))
+    async def work() -> None:
+        with store.owned(store.locate(settings.database)):  # another demonstration may still be playing on this file
+            fresh(file)
+        await demonstrate(law(settings), roster.read(SAMPLE, registry), settings, start.replace(tzinfo=zone), ready)
+
+    run(work())
 
 
 def _demo_folder() -> Path:
@@ -81,13 +104,14 @@ def _demo_folder() -> Path:
 
 def serve(config: Config = None) -> None:
     settings = load(config)
-    configure_logging(settings.log_format)
-    run(run_service(law(settings), settings, lambda address: note("cli.serve-ready", address=address)))
+    run(
+        run_service(law(settings), settings, lambda address: note("cli.serve-ready", address=address)),
+        settings.log_format,
+    )
 
 
 def migrate(config: Config = None, form: Form = Format.TABLE) -> None:
     settings = load(config)
-    configure_logging(settings.log_format)
     applied: list[str] = []
 
     async def work() -> None:
@@ -95,7 +119,7 @@ def migrate(config: Config = None, form: Form = Format.TABLE) -> None:
             with store.owned(location):
                 applied.extend(await store.migrate(location, settings.backups))
 
-    run(work())
+    run(work(), settings.log_format)
     show(Answer([{"migration": name} for name in applied], ("migration",)), form)
 
 
@@ -110,7 +134,6 @@ def simulate(
 ) -> None:
     if first > last:
         raise BadInputError("cli.from-after-to", first=first.isoformat(), last=last.isoformat())
-    configure_logging()
     registry = shipped()
     people = roster.read(file or SAMPLE, registry)
     rows: list[Row] = []
@@ -133,7 +156,6 @@ def _row(message: Message) -> Row:
 def check(config: Config = None, form: Form = Format.TABLE) -> None:
     """Read everything that a start would read, and say what is wrong before it is started."""
     settings = load(config)
-    configure_logging(settings.log_format)
     found = law(settings)
     confirmed = policy.read(settings.confirmations)
     rows: list[Row] = [
@@ -143,20 +165,30 @@ def check(config: Config = None, form: Form = Format.TABLE) -> None:
     ]
 
     async def work() -> None:
-        async with database(settings):
-            rows.extend(await _store_checks(found))
+        rows.extend(await _store_checks(settings, found))
 
-    run(work())
-    show(Answer(rows, CHECKED), form)
+    run(work(), settings.log_format)
+    show(Answer(rows, CHECKED, ("what", "ok", "told")), form)
     raise typer.Exit(FINE if all(row["ok"] for row in rows) else FOUND)
 
 
-async def _store_checks(found: Law) -> list[Row]:
-    held = {row["tag"] for row in await store.fetch("SELECT DISTINCT tag FROM unit_tag")}
-    wanted = {str(tag) for duty in found.registry.duties for scope in duty.scope for tag in scope.tags if tag != "*"}
+async def _store_checks(settings: Settings, found: Law) -> list[Row]:
+    """The database as it is: a check makes nothing and changes nothing, and may run beside a running service."""
+    location = store.locate(settings.database)
+    if location.file is not None and not location.file.exists():
+        return [_checked("database", "database.new", dialect=location.dialect)]
+    async with store.opened(settings.database):
+        if not await looking.has_tables():
+            return [_checked("database", "database.new", dialect=location.dialect)]
+        held = await looking.tags_held()
+    wanted = {str(tag) for duty in found.registry.duties for scope in duty.scope for tag in scope.tags} - {ANY_TAG}
     missing = sorted(wanted - held)
-    return [_checked("database", dialect=store.dialect()), _checked("tags", ok=not missing, no_unit_has=missing)]
+    return [
+        _checked("database", dialect=location.dialect),
+        _checked("tags", "tags.missing" if missing else "tags", ok=not missing, missing=";".join(missing)),
+    ]
 
 
-def _checked(what: str, *, ok: bool = True, **facts: object) -> Row:
-    return {"what": what, "ok": ok, "facts": ", ".join(f"{name} {value}" for name, value in facts.items())}
+def _checked(what: str, key: str = "", *, ok: bool = True, **facts: Any) -> Row:
+    told = say(f"cli.checked.{key or what}", **facts)
+    return {"what": what, "ok": ok, "facts": [f"{name}={value}" for name, value in facts.items()], "told": told}

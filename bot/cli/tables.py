@@ -21,8 +21,10 @@ def draw(answer: Answer) -> None:
     for key, value in answer.facts:
         console.print(f"{say(key)}\uff1a{_shown(key, value)}", soft_wrap=True)
     rows = answer.rows if answer.table is None else answer.table
-    if rows or not answer.facts:
+    if rows:
         console.print(_table(rows, answer.shown or answer.fields))
+    elif not answer.facts:
+        console.print(say("cli.none"))
 
 
 def _table(rows: Sequence[Row], shown: tuple[str, ...]) -> Table:
