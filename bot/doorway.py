@@ -1,6 +1,7 @@
 """The built-in chat's door filled in: the page's questions answered from the store."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from adapters.base import Button
@@ -9,10 +10,13 @@ from bot.app import Bot, MovableClock
 from bot.store import arrivals, people, queue
 from bot.web.door import Bubble, ChatDoor, DemoDoor, Player, Step, TooManyAttemptsError
 from bot.wording import say
-from duties.store import reading, statements
+from duties.ledger import SYSTEM, Act
+from duties.store import chains, reading, statements
 from duties.store.database import transaction
 
 CONNECTION = "webchat"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 LONGEST_LEAP = 400
 """Days after which "to the next reminder" gives up."""
 
@@ -67,7 +71,11 @@ class Doorway:
 
     async def players(self) -> list[Player]:
         """Everyone with a post, for the demonstration."""
-        return [Player(row["code"], row["name"], row["unit"], row["role"]) for row in await people.players()]
+        rows = {row["code"]: row for row in reversed(await people.players())}  # by their first post, once each
+        return [
+            Player(code, row["name"], row["unit"], row["role"], self.adapter.unread(code))
+            for code, row in reversed(rows.items())
+        ]
 
     async def _signed_in(self, token: str) -> str | None:
         return await people.signed_in(token, self.bot.clock())
@@ -85,6 +93,7 @@ class Doorway:
             address = await people.code_of(person)
             await people.bind(person, CONNECTION, address, now)
             token = await people.sign_in(address, now)
+            await chains.append(SYSTEM, Act(f"person:{person}", "bind", CONNECTION, {"connection": CONNECTION}), now)
         self.bot.wake()
         return token
 
@@ -93,39 +102,39 @@ class Doorway:
         await people.sign_out(token)
 
     async def move(self, clock: MovableClock, step: Step) -> datetime:
-        """Set the demonstration's clock forward: an hour, to tomorrow's office hour, or to the next reminder."""
-        if step == "hour":
-            clock.set(clock() + timedelta(hours=1))
-            await self.bot.step()
-            return self._now()
-        for _ in range(LONGEST_LEAP if step == "next" else 1):
-            clock.set(await self._next_opening(clock()))
-            if await self.bot.step():
+        """Set the demonstration's clock forward: an hour, to tomorrow's office hour, or to the next reminder.
+
+        It stops wherever an office opens on the way, so that what is to be said then is said then.
+        """
+        first = self._now()
+        until = first + timedelta(hours=1) if step == "hour" else None
+        for opening in _openings(first, await statements.office_minutes() or [600]):
+            clock.set(min(opening, until or opening))
+            raised = await self.bot.step()
+            if _arrived(step, first, opening, raised):
                 break
         return self._now()
 
-    async def _next_opening(self, now: datetime) -> datetime:
-        local = now.astimezone(self.bot.zone)
-        minutes = await statements.office_minutes() or [600]
-        openings = (_at(day, minute, self.bot) for day in _days(local.date()) for minute in minutes)
-        return next(opening for opening in openings if opening > now)
+
+def _arrived(step: Step, first: datetime, opening: datetime, raised: int) -> bool:
+    if step == "hour":
+        return opening >= first + timedelta(hours=1)
+    return opening.date() > first.date() if step == "day" else raised > 0
 
 
-def _days(first: date) -> list[date]:
-    return [first + timedelta(days=days) for days in range(3)]
-
-
-def _at(day: date, minute: int, bot: Bot) -> datetime:
-    return datetime.combine(day, time(minute // 60, minute % 60), bot.zone)
+def _openings(after: datetime, minutes: list[int]) -> Iterator[datetime]:
+    days = (after.date() + timedelta(days=days) for days in range(LONGEST_LEAP))
+    times = ((day, time(minute // 60, minute % 60)) for day in days for minute in minutes)
+    return (opening for day, at in times if (opening := datetime.combine(day, at, after.tzinfo)) > after)
 
 
 def _order(at: datetime, side: int) -> int:
     """Microseconds since 1970, doubled, so that what is said in the same instant comes after what was written."""
-    return int(at.timestamp() * 1_000_000) * 2 + side
+    return (at - EPOCH) // MICROSECOND * 2 + side
 
 
 def _instant(order: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=min(order // 2, 4_102_444_800_000_000))
+    return EPOCH + min(order // 2, 4_102_444_800_000_000) * MICROSECOND
 
 
 def _said(row: dict[str, Any]) -> Bubble:

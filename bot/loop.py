@@ -1,5 +1,6 @@
 """The loop: one tick, every thirty seconds and at start. Each chore asks a row whether it is due; all idempotent."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
@@ -27,7 +28,8 @@ class Pulse:
     uncovered: dict[str, list[str]] = field(default_factory=dict)
     unreachable: list[str] = field(default_factory=list)
     raised: int = 0
-    checked: bool = False
+    checked: str = ""
+    """The hour of the last check: the invariant's word is as old as that."""
 
 
 class Loop:
@@ -41,32 +43,49 @@ class Loop:
         self.pulse = Pulse()
 
     async def tick(self, now: datetime) -> int:
-        """Do whatever is due at an instant. Returns how many reminders were raised."""
-        at = await reminding.instant(now, self.zone)
-        await self._plan(now, at.today)
-        raised = await reminding.raise_due(self.registry, self.workdays, at)
-        await self._anchor(now, at.today)
-        await self._check(now, at.today)
+        """Do whatever is due at an instant. Returns how many reminders were raised.
+
+        A chore that fails holds up no other; the first failure is raised when all had their turn, and the tick does
+        not count as one.
+        """
+        today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
+        for chore in (self._plan, self._raise, self._anchor, self._check):
+            try:
+                await chore(now, today)
+            except Exception as error:  # noqa: BLE001  raised below
+                failures.append(error)
+        for failure in failures[1:]:
+            log.error("chore failed", action="tick", error=repr(failure))
+        if failures:
+            raise failures[0]
         self.pulse.ticked_at = now
-        self.pulse.raised += raised
-        return raised
+        return self.pulse.raised - raised
 
     async def _plan(self, now: datetime, today: date) -> None:
-        mark = f"{today} {self.registry.digest()} {await planned.chore(planning.ROSTER)}"
+        version = f"{self.registry.digest()} {await planned.chore(planning.ROSTER)}"
+        mark = (
+            f"{today} {hashlib.sha256(version.encode()).hexdigest()}"  # a mark has 128 characters
+        )
         if await planned.chore("plan") == mark:
             return
         result = await planning.plan(self.registry, now, today, self.horizon)
+        await queue.address_unsaid(today)
         await planned.chore_done("plan", mark)
         if result.added or result.cancelled or result.reopened:
             log.info("planned", action="plan", added=result.added, cancelled=result.cancelled)
 
+    async def _raise(self, now: datetime, _today: date) -> None:
+        at = await reminding.instant(now, self.zone)
+        self.pulse.raised += await reminding.raise_due(self.registry, self.workdays, at)
+
     async def _anchor(self, now: datetime, today: date) -> None:
         """Seal yesterday, once a day, and post the seal where others keep it."""
         day = today - timedelta(days=1)
-        if await planned.chore("anchor") >= day.isoformat():
+        # A mark from the future is a clock's that was since set back: the days until then are sealed all the same.
+        if day.isoformat() <= await planned.chore("anchor") <= today.isoformat():
             return
         async with transaction():
-            await planned.chore_done("anchor", day.isoformat())
+            await planned.chore_done("anchor", day.isoformat())  # another replica waits here, and finds it sealed
             sealed = await chains.drop_anchor(day)
             if sealed is not None:
                 await self._tell("admin", say("anchor-posted", day=day, hash=sealed.hash), now)
@@ -75,26 +94,27 @@ class Loop:
     async def _check(self, now: datetime, today: date) -> None:
         """The invariant: every open obligation has a next touch. Checked hourly, and told when it breaks."""
         hour = now.replace(minute=0, second=0, microsecond=0).isoformat()
-        if self.pulse.checked and await planned.chore("check") == hour:
+        if self.pulse.checked == hour:
             return
-        self.pulse.uncovered = await reminding.uncovered(self.registry, self.workdays, today)
+        uncovered = await reminding.uncovered(self.registry, self.workdays, today)
         self.pulse.unreachable = [row["name"] for row in await queue.unreachable(today)]
-        self.pulse.checked = True
-        if self.pulse.uncovered and await planned.chore("check") != hour:
-            log.error("obligations without a next reminder", action="check", duties=self.pulse.uncovered)
-            async with transaction():
-                await planned.chore_done("check", hour)
-                await self._tell("admin", say("alarm-uncovered", duties=list(self.pulse.uncovered)), now)
+        self.pulse.uncovered = uncovered
+        self.pulse.checked = hour
+        if not uncovered or await planned.chore("check") == hour:
             return
-        await planned.chore_done("check", hour)
+        log.error("obligations without a next reminder", action="check", duties=uncovered)
+        text = say("alarm-uncovered", duties=list(uncovered))
+        async with transaction():
+            await planned.chore_done("check", hour)
+            await self._tell("admin", text, now)
 
-    async def alarm(self, alarms: list[tuple[str, str]], now: datetime) -> None:
-        """Tell the admins what could not be delivered, through any connection but the one that failed."""
-        for connection, reason in alarms:
-            text = say("alarm-delivery", connection=connection, reason=reason)
-            async with transaction():
-                await chains.append(SYSTEM, Act("system", "undelivered", connection, {"reason": reason}), now)
-                await self._tell("admin", text, now, besides=connection)
+    async def alarm(self, connection: str, reason: str, now: datetime) -> None:
+        """Tell the admins what could not be delivered, through any connection but the one that failed.
+
+        Runs in the caller's transaction.
+        """
+        await chains.append(SYSTEM, Act("system", "undelivered", connection, {"reason": reason}), now)
+        await self._tell("admin", say("alarm-delivery", connection=connection, reason=reason), now, besides=connection)
 
     async def _tell(self, role: str, text: str, now: datetime, besides: str = "") -> None:
         body: dict[str, Any] = {"text": text, "buttons": [], "items": []}

@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from bot.loop import Pulse
+
 
 class Monitor:
     """What the bot counts about itself."""
@@ -11,12 +13,17 @@ class Monitor:
         self._raised = Counter("duban_reminders_raised", "Reminders raised", registry=self._registry)
         self._finished = Counter("duban_notices_finished", "Notices sent, dropped or dead", registry=self._registry)
         self._ticked = Gauge("duban_last_step_seconds", "Unix time of the last step", registry=self._registry)
+        self._uncovered = Gauge("duban_uncovered_duties", "Duties without a next reminder", registry=self._registry)
+        self._unreachable = Gauge("duban_unreachable_units", "Units that nobody can be told", registry=self._registry)
 
-    def counted(self, *, raised: int, finished: int) -> None:
-        """One step's work."""
+    def counted(self, *, raised: int = 0, finished: int = 0, pulse: Pulse | None = None) -> None:
+        """One step's work, and what the loop found."""
         self._raised.inc(raised)
         self._finished.inc(finished)
         self._ticked.set_to_current_time()
+        if pulse is not None:
+            self._uncovered.set(len(pulse.uncovered))
+            self._unreachable.set(len(pulse.unreachable))
 
     def text(self) -> bytes:
         """Everything counted so far."""

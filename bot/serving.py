@@ -22,7 +22,7 @@ from bot.store import seats
 from bot.web.site import site
 from duties.roster import Roster
 from duties.store import roster_rows
-from duties.store.database import Location, migrate, opened, owned
+from duties.store.database import Location, fetch, locate, migrate, opened, owned
 
 LOOPBACK = "127.0.0.1"
 Ready = Callable[[str], None]
@@ -59,14 +59,29 @@ class Service:
 
     bot: Bot
     address: str
+    work: "asyncio.Task[None]"
+
+    async def until_stopped(self) -> None:
+        """Return when the process is told to stop. A bot that ended by itself is an error: nobody would be reminded."""
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stopped.set)
+        told = asyncio.create_task(stopped.wait())
+        await asyncio.wait((told, self.work), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if self.work.done():
+            self.work.result()
 
 
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[Location]:
     """The settings' database, owned and up to date."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(owned(locate(settings.database)))  # before opening, which already writes to the file
         location = await stack.enter_async_context(opened(settings.database))
-        stack.enter_context(owned(location))
+        # Ask for anything first: where the ORM cannot connect it keeps its lock, and what asks next waits for ever.
+        await fetch("SELECT 1 AS answer")
         await migrate(location, settings.backups)
         yield location
 
@@ -81,18 +96,19 @@ async def running(
         law, {CONNECTION: adapter}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
         heartbeat_url=settings.heartbeat_url,
     )  # fmt: skip
-    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo)), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo)), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    listener = web.TCPSite(runner, LOOPBACK if demo else settings.host, settings.port)
-    await listener.start()
-    work = asyncio.create_task(bot.run())
     try:
-        host, port = runner.addresses[0][:2]
-        yield Service(bot, f"http://{host}:{port}/")
+        await web.TCPSite(runner, LOOPBACK if demo else settings.host, settings.port).start()
+        work = asyncio.create_task(bot.run())
+        try:
+            host, port = runner.addresses[0][:2]
+            yield Service(bot, f"http://{f'[{host}]' if ':' in host else host}:{port}/", work)
+        finally:
+            work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
     finally:
-        work.cancel()
-        with suppress(asyncio.CancelledError):
-            await work
         await runner.cleanup()
 
 
@@ -100,7 +116,7 @@ async def serve(law: Law, settings: Settings, ready: Ready) -> None:
     """Run until told to stop."""
     async with database(settings), running(law, settings, system_clock) as service:
         ready(service.address)
-        await _until_stopped()
+        await service.until_stopped()
 
 
 async def demonstrate(law: Law, roster: Roster, settings: Settings, start: datetime, ready: Ready) -> None:
@@ -111,15 +127,7 @@ async def demonstrate(law: Law, roster: Roster, settings: Settings, start: datet
         await seats.bind_everyone(CONNECTION, clock())
         async with running(law, settings, clock, clock) as service:
             ready(service.address)
-            await _until_stopped()
-
-
-async def _until_stopped() -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+            await service.until_stopped()
 
 
 def fresh(file: Path) -> Path:

@@ -2,19 +2,29 @@
 
 import json
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.store.database import Rows, as_date, as_instant, dialect, execute, execute_many, fetch, transaction
 
 LEASE_SECONDS = 60.0
+SLICE = 20_000
+"""Reminders addressed in one transaction, so that none holds the file for long."""
+FARTHEST = timedelta(days=1)
+"""No notice waits longer than this: one that seems to was written by a clock that has since been set back."""
+BURST = 0.25
+"""The part of a limit that may be used at once; the rest runs in evenly, so that no minute sees more than the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A notice that this holder of the lease is to send now. `body` is None while it still collects."""
+    """A notice that this holder of the lease is to send now. `body` is None while it still collects.
+
+    `attempts` were made before, and failed.
+    """
 
     id: int
     kind: str
@@ -47,86 +57,157 @@ class Owed:
     tally: int
     target: int
     force: str
+    held: bool = True
+    """Whether the recipient still holds the post that this speaks to."""
+
+
+_HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
+
+_SPOKEN_TO = """
+    ((p.unit_id = u.id AND m.audience <> 'supervisor') OR (p.unit_id = u.supervisor_id AND m.audience = 'supervisor'))
+    AND p.role = m.audience
+"""
+"""The posts an audience means: those of the unit itself, or the supervisors of the unit that supervises it."""
+
+_ADDRESSED = f"""
+    INSERT INTO notice_item (reminder_id, person_id, outcome)
+    SELECT DISTINCT m.id, p.person_id, ''
+    FROM reminder m JOIN obligation o ON o.id = m.obligation_id JOIN unit u ON u.id = o.unit_id
+    JOIN post p ON {_SPOKEN_TO}
+    WHERE NOT m.superseded AND {_HELD}
+      AND NOT EXISTS (SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND i.person_id = p.person_id)
+"""
 
 
 async def address_reminders(today: date) -> int:
-    """Give every raised reminder its recipients: the posts held today. One statement, then one mark."""
-    async with transaction():
-        # The mark comes first so that SQLite takes the lock, and so that both statements see the same reminders.
-        marked = await fetch(
-            "UPDATE reminder SET addressed = :yes WHERE NOT addressed RETURNING id", yes=_flag(value=True)
-        )
-        if not marked:
-            return 0
-        first, last = min(row["id"] for row in marked), max(row["id"] for row in marked)
-        return await execute(
-            """
-            INSERT INTO notice_item (reminder_id, person_id, outcome)
-            SELECT DISTINCT m.id, p.person_id, ''
-            FROM reminder m JOIN obligation o ON o.id = m.obligation_id JOIN unit u ON u.id = o.unit_id
-            JOIN post p ON (p.unit_id = u.id AND m.audience <> 'supervisor' AND p.role = m.audience)
-                        OR (p.unit_id = u.supervisor_id AND m.audience = 'supervisor' AND p.role = 'supervisor')
-            WHERE m.id BETWEEN :first AND :last AND NOT m.superseded
-              AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)
-              AND NOT EXISTS (SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND i.person_id = p.person_id)
-            """,
-            first=first, last=last, today=today,
-        )  # fmt: skip
+    """Give every raised reminder its recipients: the posts held today."""
+    added = 0
+    while True:
+        async with transaction():
+            # The mark comes first so that SQLite takes the lock, and so that both statements see the same reminders.
+            marked = await fetch(
+                "UPDATE reminder SET addressed = :yes WHERE NOT addressed AND id IN"
+                f" (SELECT id FROM reminder WHERE NOT addressed ORDER BY id LIMIT {SLICE}) RETURNING id",
+                yes=_flag(value=True),
+            )
+            if marked:
+                first, last = min(row["id"] for row in marked), max(row["id"] for row in marked)
+                added += await execute(
+                    f"{_ADDRESSED} AND m.id BETWEEN :first AND :last ON CONFLICT DO NOTHING",
+                    first=first, last=last, today=today,
+                )  # fmt: skip
+        if len(marked) < SLICE:
+            return added
+
+
+async def address_unsaid(today: date) -> int:
+    """Give to today's holders of a post what nobody who still holds it was told: it was vacant, or was left unsaid.
+
+    Looks at every reminder of what is open: for the day's first tick and for a changed roster.
+    """
+    return await execute(
+        f"""
+        {_ADDRESSED}
+          AND o.state IN ('pending', 'acknowledged', 'returned')
+          AND NOT EXISTS (
+            SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND (i.outcome NOT IN ('', 'left')
+              OR (i.outcome = '' AND EXISTS (
+                SELECT 1 FROM post q WHERE q.person_id = i.person_id AND q.role = m.audience
+                  AND (q.since IS NULL OR q.since <= :today) AND (q.until IS NULL OR q.until >= :today))))
+          )
+        ON CONFLICT DO NOTHING
+        """,
+        today=today,
+    )
 
 
 async def open_notices(now: datetime) -> int:
     """A collecting notice for everyone who is owed something, can be reached and has none yet.
 
-    A person with several addresses is told at the one bound first; the others are fallbacks.
+    A person with several addresses is told at the one bound first.
     """
     return await execute(
         f"""
         INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, attempts, token, receipt, error,
           created_at)
-        SELECT 'reminders', a.connection, a.connection, a.person_id, a.address, 'collecting', {_instant(":now")}, 0, '',
-          '', '', {_instant(":now")}
+        SELECT 'reminders', a.connection, a.connection, a.person_id, a.address, 'collecting',
+          {_turn("a.connection", "a.address")}, 0, '', '', '', {_instant(":now")}
         FROM (SELECT DISTINCT person_id FROM notice_item WHERE notice_id IS NULL) AS w
         JOIN identity a ON a.person_id = w.person_id
         WHERE a.id = (SELECT MIN(b.id) FROM identity b WHERE b.person_id = w.person_id)
           AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.person_id = a.person_id AND n.state = 'collecting')
+        ON CONFLICT DO NOTHING
         """,
         now=now,
     )
 
 
-async def lease(scope: str, now: float, holder: str) -> str | None:
-    """Take or renew a scope's lease for this holder. None while somebody else has it."""
-    token = holder
-    await execute(
-        "INSERT INTO lease (scope, token, until, allowance, counted_at)"
-        f" SELECT {_text(':scope')}, '', 0, 0, {_float(':now')}"
-        " WHERE NOT EXISTS (SELECT 1 FROM lease WHERE scope = :scope)",
-        scope=scope, now=now,
+async def hasten(scope: str, now: datetime) -> int:
+    """Let go what waits for a day that a clock set forward by mistake has put far ahead."""
+    return await execute(
+        "UPDATE notice SET due_at = :now WHERE scope = :scope AND state IN ('collecting', 'pending') AND due_at > :far",
+        now=now, scope=scope, far=now + FARTHEST,
     )  # fmt: skip
+
+
+async def lease(scope: str, holder: str) -> bool:
+    """Take or renew a scope's lease. False while somebody else has it, or the scope rests."""
+    clock = _clock()
     taken = await execute(
-        "UPDATE lease SET token = :token, until = :until WHERE scope = :scope AND (token = :token OR until < :now)",
-        token=token, until=now + LEASE_SECONDS, scope=scope, now=now,
+        "INSERT INTO lease (scope, token, until, allowance, counted_at)"
+        f" VALUES (:scope, :holder, {clock} + :length, 1e9, {clock})"
+        " ON CONFLICT (scope) DO UPDATE SET token = excluded.token, until = excluded.until,"
+        # A clock set back must not leave the bucket waiting for a future day.
+        f" counted_at = {_least('lease.counted_at', 'excluded.counted_at')}"
+        f" WHERE lease.token = excluded.token OR lease.until < {clock}",
+        scope=scope, holder=holder, length=LEASE_SECONDS, clock=time.time(),
     )  # fmt: skip
-    return token if taken else None
+    return taken == 1
 
 
-async def allowance(scope: str, now: float, per_minute: float, wanted: int) -> int:
-    """How many messages the platform's limit allows now, at most `wanted`; they are counted as sent."""
+async def allowance(scope: str, per_minute: float, wanted: int) -> int:
+    """How many messages the platform's limit allows now, at most `wanted`."""
     if not per_minute:
         return wanted
-    (row,) = await fetch("SELECT allowance, counted_at FROM lease WHERE scope = :scope", scope=scope)
-    filled = min(per_minute, row["allowance"] + max(0.0, now - row["counted_at"]) * per_minute / 60)
-    granted = min(wanted, int(filled))
-    await execute(
-        "UPDATE lease SET allowance = :left, counted_at = :now WHERE scope = :scope",
-        left=filled - granted, now=now, scope=scope,
+    rows = await fetch(
+        f"SELECT {_filled()} AS filled FROM lease WHERE scope = :scope",
+        scope=scope, clock=time.time(), **_bucket(per_minute),
     )  # fmt: skip
-    return granted
+    return max(0, min(wanted, int(rows[0]["filled"]))) if rows else 0
 
 
-async def release(scope: str, token: str) -> None:
+async def spend(scope: str, holder: str, per_minute: float, messages: int) -> None:
+    """Count messages against the limit, before they are sent: a crash must not forget them."""
+    if per_minute and messages:
+        await execute(
+            f"UPDATE lease SET allowance = {_filled()} - :messages, counted_at = {_clock()}"
+            " WHERE scope = :scope AND token = :holder",
+            scope=scope, holder=holder, messages=float(messages), clock=time.time(), **_bucket(per_minute),
+        )  # fmt: skip
+
+
+def _bucket(per_minute: float) -> dict[str, float]:
+    size = max(1.0, per_minute * BURST)
+    return {"size": size, "rate": max(per_minute - size, per_minute / 2) / 60}
+
+
+async def rest(scope: str, holder: str, seconds: float) -> None:
+    """Let nobody send within a scope for a while."""
+    await execute(
+        f"UPDATE lease SET token = '', until = {_clock()} + :seconds WHERE scope = :scope AND token = :holder",
+        scope=scope, holder=holder, seconds=seconds, clock=time.time(),
+    )  # fmt: skip
+
+
+async def release(scope: str, holder: str) -> None:
     """Let another replica take over at once."""
-    await execute("UPDATE lease SET until = 0 WHERE scope = :scope AND token = :token", scope=scope, token=token)
+    await execute("UPDATE lease SET until = 0 WHERE scope = :scope AND token = :holder", scope=scope, holder=holder)
+
+
+async def take_over() -> None:
+    """At the start: a SQLite file has one owner, so whoever else holds its leases is dead."""
+    if dialect() == "sqlite":
+        await execute("UPDATE lease SET until = 0")
 
 
 def new_token() -> str:
@@ -134,102 +215,159 @@ def new_token() -> str:
     return secrets.token_hex(8)
 
 
-async def scopes_due(now: datetime) -> list[str]:
-    """The scopes with something to send."""
-    rows = await fetch(
-        "SELECT DISTINCT scope FROM notice WHERE state IN ('collecting', 'pending') AND due_at <= :now", now=now
-    )
+async def scopes() -> list[str]:
+    """The scopes with something to send, now or later."""
+    rows = await fetch("SELECT DISTINCT scope FROM notice WHERE state IN ('collecting', 'pending')")
     return [row["scope"] for row in rows]
 
 
-async def next_due() -> datetime | None:
-    """When the next notice that waits may go out."""
-    (row,) = await fetch("SELECT MIN(due_at) AS due FROM notice WHERE state IN ('collecting', 'pending')")
+async def next_due(scope: str) -> datetime | None:
+    """When the next notice of a scope may go out."""
+    (row,) = await fetch(
+        "SELECT MIN(due_at) AS due FROM notice WHERE scope = :scope AND state IN ('collecting', 'pending')", scope=scope
+    )
     return as_instant(row["due"]) if row["due"] else None
 
 
-async def claim(scope: str, token: str, now: datetime, limit: int) -> list[Claimed]:
-    """Take the next notices of a scope, in order of their instant."""
+async def claim(scope: str, holder: str, now: datetime, limit: int) -> list[Claimed]:
+    """Take the next notices of a scope, in order of their instant; what follows a waiting one to its address waits too.
+
+    Only the lease's holder gets any: whoever lost it meanwhile must not take the rows from its new holder.
+    """
     rows = await fetch(
-        "UPDATE notice SET state = 'pending', token = :token, attempts = attempts + 1 WHERE id IN ("
-        " SELECT id FROM notice WHERE scope = :scope AND state IN ('collecting', 'pending') AND due_at <= :now"
-        " ORDER BY scope, due_at, id LIMIT :limit)"
-        " RETURNING id, kind, connection, person_id, address, body, attempts, due_at",
-        token=token, scope=scope, now=now, limit=limit,
+        """
+        UPDATE notice SET token = :holder WHERE id IN (
+          SELECT n.id FROM notice n
+          WHERE n.scope = :scope AND n.state IN ('collecting', 'pending') AND n.due_at <= :now
+            AND NOT EXISTS (
+              SELECT 1 FROM notice e WHERE e.connection = n.connection AND e.address = n.address AND e.id < n.id
+                AND e.state IN ('collecting', 'pending') AND e.due_at > :now)
+          ORDER BY n.scope, n.due_at, n.id LIMIT :limit)
+        AND EXISTS (SELECT 1 FROM lease WHERE scope = :scope AND token = :holder)
+        RETURNING id, kind, connection, person_id, address, body, attempts
+        """,
+        holder=holder, scope=scope, now=now, limit=limit,
     )  # fmt: skip
-    rows.sort(key=lambda row: (str(row["due_at"]), row["id"]))
+    # Not by instant: a late receipt of who held the lease before may have moved one while this statement waited for it.
+    rows.sort(key=lambda row: int(row["id"]))
     return [
         Claimed(r["id"], r["kind"], r["connection"], r["person_id"], r["address"], _json(r["body"]), r["attempts"])
         for r in rows
     ]
 
 
-async def collect(notices: Sequence[Claimed]) -> list[Owed]:
-    """What collecting notices are to say: everything owed to their recipients and not yet said."""
-    people = {notice.person_id: notice.id for notice in notices}
-    if not people:
+async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
+    """What collecting notices are to say: everything owed to their recipients and not yet said.
+
+    Nothing when the address has meanwhile gone to somebody else: then it stays unsaid, for a notice of its own.
+    """
+    numbers = [notice.id for notice in notices]
+    if not numbers:
         return []
     rows = await fetch(
-        """
-        SELECT i.id AS item, i.person_id, m.id AS reminder, o.id AS obligation, t.duty, t.label, t.jurisdiction,
-          u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force
-        FROM notice_item i JOIN reminder m ON m.id = i.reminder_id JOIN obligation o ON o.id = m.obligation_id
+        f"""
+        SELECT n.id AS notice, i.id AS item, m.id AS reminder, o.id AS obligation, t.duty, t.label, t.jurisdiction,
+          u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force,
+          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_SPOKEN_TO} AND {_HELD}) AS held
+        FROM notice n JOIN notice_item i ON i.person_id = n.person_id AND i.notice_id IS NULL
+        JOIN identity a ON a.person_id = n.person_id AND a.connection = n.connection AND a.address = n.address
+        JOIN reminder m ON m.id = i.reminder_id JOIN obligation o ON o.id = m.obligation_id
         JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-        WHERE i.person_id IN :people AND i.notice_id IS NULL ORDER BY m.due, t.duty, u.path, m.severity, i.id
+        WHERE n.id IN :numbers ORDER BY m.due, t.duty, u.path, m.severity, i.id
         """,
-        people=[person for person in people if person is not None],
-    )
+        numbers=numbers, today=today,
+    )  # fmt: skip
     return [
         Owed(
-            r["item"], people[r["person_id"]], r["reminder"], r["obligation"], r["duty"], r["label"],
-            r["jurisdiction"], r["unit"], as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"],
-            bool(r["late"]), r["state"], r["tally"], r["target"], r["force"],
+            r["item"], r["notice"], r["reminder"], r["obligation"], r["duty"], r["label"], r["jurisdiction"], r["unit"],
+            as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"], bool(r["late"]), r["state"],
+            r["tally"], r["target"], r["force"], bool(r["held"]),
         )
         for r in rows
     ]  # fmt: skip
 
 
-async def freeze(bodies: Sequence[tuple[int, dict[str, Any]]], outcomes: Sequence[tuple[int, int, str]]) -> None:
-    """Fix what notices say before the first attempt, and which reminder each told: (item, notice, outcome)."""
+async def freeze(
+    bodies: Sequence[tuple[int, dict[str, Any]]], outcomes: Sequence[tuple[int, int, str]], holder: str
+) -> None:
+    """Fix what notices say before the first attempt, and which reminder each told: (item, notice, outcome).
+
+    From here on the notice no longer collects. Fenced: what somebody else has taken over stays as they froze it.
+    """
     async with transaction():
         await execute_many(
-            "UPDATE notice_item SET notice_id = :notice, outcome = :outcome WHERE id = :item",
-            [{"notice": notice, "outcome": outcome, "item": item} for item, notice, outcome in outcomes],
+            "UPDATE notice_item SET notice_id = :notice, outcome = :outcome WHERE id = :item AND notice_id IS NULL"
+            " AND EXISTS (SELECT 1 FROM notice WHERE id = :notice AND token = :holder AND body IS NULL)",
+            [{"notice": notice, "outcome": how, "item": item, "holder": holder} for item, notice, how in outcomes],
         )
         await execute_many(
-            "UPDATE notice SET body = :body WHERE id = :id",
-            [{"id": number, "body": _text_of(body)} for number, body in bodies],
+            "UPDATE notice SET body = :body, state = 'pending' WHERE id = :id AND token = :holder AND body IS NULL",
+            [{"id": number, "body": _text_of(body), "holder": holder} for number, body in bodies],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended: sent, pending (again at `due_at`), dead, dropped."""
+    """How an attempt ended, and when: sent, pending (again at `due_at`), dead, dropped."""
 
     notice: int
     state: str
+    at: datetime
     receipt: str = ""
     error: str = ""
     due_at: datetime | None = None
 
 
-async def settle(outcomes: Sequence[Outcome], token: str, now: datetime) -> None:
-    """Write receipts, fenced: a lease lost meanwhile leaves the rows to its new holder."""
+async def settle(outcomes: Sequence[Outcome], holder: str) -> None:
+    """Write receipts, fenced: a lease lost meanwhile leaves the rows to its new holder.
+
+    What follows a waiting message to its address waits as long: an address's notices are due in their own order.
+    """
     finished = [one for one in outcomes if one.due_at is None]
     again = [one for one in outcomes if one.due_at is not None]
     async with transaction():
         await execute_many(
-            "UPDATE notice SET state = :state, receipt = :receipt, error = :error, finished_at = :now"
-            " WHERE id = :id AND token = :token",
+            "UPDATE notice SET state = :state, receipt = :receipt, error = :error, finished_at = :at,"
+            f" attempts = attempts + 1 WHERE {_OURS}",
             [
-                {"state": o.state, "receipt": o.receipt, "error": o.error, "now": now, "id": o.notice, "token": token}
+                {
+                    "state": o.state, "receipt": o.receipt[:128], "error": o.error[:255], "at": o.at, "id": o.notice,
+                    "holder": holder,
+                }
                 for o in finished
             ],
+        )  # fmt: skip
+        await execute_many(
+            f"UPDATE notice SET error = :error, due_at = :due, attempts = attempts + 1 WHERE {_OURS}",
+            [{"error": o.error[:255], "due": o.due_at, "id": o.notice, "holder": holder} for o in again],
         )
         await execute_many(
-            "UPDATE notice SET error = :error, due_at = :due WHERE id = :id AND token = :token",
-            [{"error": o.error, "due": o.due_at, "id": o.notice, "token": token} for o in again],
+            f"UPDATE notice SET due_at = :due WHERE id > :id AND due_at < :due AND {_UNFINISHED}"
+            " AND connection = (SELECT connection FROM notice WHERE id = :id AND token = :holder)"
+            " AND address = (SELECT address FROM notice WHERE id = :id)",
+            [{"due": o.due_at, "id": o.notice, "holder": holder} for o in again],
         )
+
+
+async def bury(outcome: Outcome, holder: str) -> bool:
+    """Give a notice up, in the caller's transaction. False when it is not ours any more."""
+    return await execute(
+        "UPDATE notice SET state = 'dead', error = :error, finished_at = :at, attempts = attempts + 1"
+        f" WHERE {_OURS}",
+        error=outcome.error[:255], at=outcome.at, id=outcome.notice, holder=holder,
+    ) == 1  # fmt: skip
+
+
+_UNFINISHED = "state IN ('collecting', 'pending')"
+_OURS = f"id = :id AND token = :holder AND {_UNFINISHED}"
+
+
+def _turn(connection: str, address: str) -> str:
+    """When a new notice is due: now, or with the last that waits for the same address."""
+    return (
+        f"COALESCE((SELECT MAX(e.due_at) FROM notice e WHERE e.connection = {connection} AND e.address = {address}"
+        f" AND e.{_UNFINISHED} AND e.due_at > {_instant(':now')}), {_instant(':now')})"
+    )
 
 
 async def put(  # the outbox row of whatever was decided in the same transaction
@@ -240,8 +378,8 @@ async def put(  # the outbox row of whatever was decided in the same transaction
     (row,) = await fetch(
         "INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, body, answers, attempts,"
         " token, receipt, error, created_at)"
-        " VALUES (:kind, :scope, :connection, :person, :address, 'pending', :now, :body, :answers, 0, '',"
-        " '', '', :now) RETURNING id",
+        f" VALUES (:kind, :scope, :connection, :person, :address, 'pending', {_turn(':connection', ':address')}, :body,"
+        " :answers, 0, '', '', '', :now) RETURNING id",
         kind=kind, scope=connection, connection=connection, person=person, address=address, now=now,
         body=_text_of(body), answers=answers,
     )  # fmt: skip
@@ -279,8 +417,11 @@ async def sent(address: str, connection: str, before: datetime, limit: int) -> R
 
 
 async def tallies() -> dict[str, int]:
-    """How many notices are in each state."""
-    rows = await fetch("SELECT state, COUNT(*) AS found FROM notice GROUP BY state")
+    """How many notices wait, and how many are dead. What went well is not counted: there is no end of it."""
+    rows = await fetch(
+        "SELECT state, COUNT(*) AS found FROM notice WHERE state IN ('collecting', 'pending') GROUP BY state"
+        " UNION ALL SELECT 'dead', COUNT(*) FROM notice WHERE state = 'dead'"
+    )
     return {row["state"]: int(row["found"]) for row in rows}
 
 
@@ -320,9 +461,18 @@ def _instant(parameter: str) -> str:
     return parameter if dialect() == "sqlite" else f"CAST({parameter} AS TIMESTAMPTZ)"
 
 
-def _text(parameter: str) -> str:
-    return parameter if dialect() == "sqlite" else f"CAST({parameter} AS VARCHAR)"
+def _clock() -> str:
+    """Real time in seconds: the database's where several machines share it, this one's (`:clock`) on SQLite."""
+    return ":clock" if dialect() == "sqlite" else "EXTRACT(EPOCH FROM clock_timestamp())::float8"
 
 
-def _float(parameter: str) -> str:
-    return parameter if dialect() == "sqlite" else f"CAST({parameter} AS DOUBLE PRECISION)"
+def _least(one: str, other: str) -> str:
+    return f"{'MIN' if dialect() == 'sqlite' else 'LEAST'}({one}, {other})"
+
+
+def _filled() -> str:
+    """What a bucket holds now: what it held, and what has run in since."""
+    size, rate = (name if dialect() == "sqlite" else f"{name}::float8" for name in (":size", ":rate"))
+    since = f"({_clock()} - counted_at)"
+    passed = f"CASE WHEN {since} > 0 THEN {since} ELSE 0 END"
+    return _least(size, f"allowance + {rate} * {passed}")

@@ -21,6 +21,8 @@ PLAIN = {
     "ix_inbox_unprocessed": "inbox (id) WHERE processed_at IS NULL",
     "ix_inbox_sender": "inbox (connection, sender, id)",
     "ix_notice_pending": "notice (scope, due_at, id) WHERE state IN ('collecting', 'pending')",
+    "ix_notice_waiting": "notice (connection, address, id) WHERE state IN ('collecting', 'pending')",
+    "ix_notice_dead": "notice (id) WHERE state = 'dead'",
     "ix_notice_address": "notice (connection, address, id)",
     "ix_item_unsaid": "notice_item (person_id, id) WHERE notice_id IS NULL",
     "ix_item_notice": "notice_item (notice_id)",
