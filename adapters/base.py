@@ -3,11 +3,15 @@
 AdapterError
 ├── RetryError          try again, not before `after` seconds
 ├── RecipientError      this recipient cannot be reached; others can
-└── ConfigurationError  nothing can be sent until an operator acts
+├── ConfigurationError  nothing can be sent until an operator acts
+└── RefusedError        what came in is not accepted
+    ├── UnverifiedError its signature or token is wrong: 401
+    └── MalformedError  it is signed, or need not be, and cannot be read: 400
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Protocol
 
 
@@ -31,6 +35,18 @@ class ConfigurationError(AdapterError):
     """The connection itself is wrong: key, address, permission."""
 
 
+class RefusedError(AdapterError):
+    """What came in is not accepted. The text names the reason and never a secret."""
+
+
+class UnverifiedError(RefusedError):
+    """The signature, the token or the time is wrong."""
+
+
+class MalformedError(RefusedError):
+    """It cannot be read as what the platform documents."""
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """A label and what pressing it sends back. `style` is primary, plain or danger."""
@@ -42,17 +58,25 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One message to one address. `key` is the same at every attempt, for platforms that suppress duplicates."""
+    """One message to one address. `key` is the same at every attempt, for platforms that suppress duplicates.
+
+    `via` is what an incoming message carried as its way back, when this is its answer; empty for a message of our own.
+    """
 
     key: str
     address: str
     text: str
     buttons: tuple[Button, ...] = ()
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One verified message or button press. `reply_to` is the key of the message it answers, if the platform says."""
+    """One verified message or button press.
+
+    `reply_to` is the key, or the receipt, of the message it answers, if the platform says. `via` is the adapter's own
+    note of how to answer where it was said (a group, a session address); it may be a credential and is never shown.
+    """
 
     connection: str
     app: str
@@ -61,10 +85,47 @@ class Incoming:
     text: str = ""
     action: str = ""
     reply_to: str = ""
+    via: str = ""
 
     def content(self) -> dict[str, Any]:
         """What the inbox keeps beside its own columns."""
-        return {"text": self.text, "action": self.action, "reply_to": self.reply_to}
+        return {"text": self.text, "action": self.action, "reply_to": self.reply_to, "via": self.via}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as it arrived: header names in lower case, the body's raw bytes."""
+
+    method: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the platform gets back at once."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A verified request: the messages to commit, and the acknowledgement that goes out once they are."""
+
+    messages: tuple[Incoming, ...] = ()
+    response: Response = field(default_factory=Response)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check of a connection found: `key` names the sentence, `facts` fill it, `ok` says if it is well."""
+
+    ok: bool
+    key: str
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 OnMessage = Callable[[Incoming], Awaitable[None]]
@@ -98,4 +159,36 @@ class Adapter(Protocol):
 
     async def close(self) -> None:
         """Release what was opened."""
+        ...
+
+
+class Receiver(Protocol):
+    """An adapter that platforms call over HTTP."""
+
+    def receive(self, request: Request, now: datetime) -> Received:
+        """Verify and read a request. Pure. Raises UnverifiedError or MalformedError."""
+        ...
+
+
+class Listener(Protocol):
+    """An adapter that holds a connection open, or asks for what is new: no public address is needed."""
+
+    async def listen(self, on_message: OnMessage) -> None:
+        """Take messages until cancelled. Reconnects by itself; raises ConfigurationError when that is no use."""
+        ...
+
+
+class Updater(Protocol):
+    """An adapter whose messages can be changed after they were sent."""
+
+    async def update(self, receipt: str, message: Outgoing) -> str:
+        """Replace what a receipt stands for. Returns the receipt that stands for it now. Raises AdapterError."""
+        ...
+
+
+class Checker(Protocol):
+    """An adapter that can say what is wrong with its configuration."""
+
+    async def check(self) -> list[Finding]:
+        """Look at keys, permissions and reachability without sending anything to anybody."""
         ...
