@@ -11,7 +11,7 @@ LOCK   := pip compile --quiet --universal --python-version 3.11 --no-annotate --
 # A virtual environment whose Python is gone holds nothing, whatever its stamps say.
 $(shell test -x $(BIN)/python || rm -f .venv/.installed .venv/.installed-dev)
 
-.PHONY: demo test check bench lock
+.PHONY: demo test test-sdk test-matrix check bench lock
 .DEFAULT_GOAL := test
 
 demo: .venv/.installed
@@ -24,6 +24,15 @@ check: .venv/.installed-dev
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/mypy --no-error-summary
+
+# The platforms' own SDKs as the far end; heavy, so they are not part of `make test`, whose SDK tests then skip.
+test-sdk: .venv/.installed-dev
+	@$(PIP) -c constraints.txt -e '.[dev,sdk]'
+	@$(BIN)/python -m pytest tests/adapters
+
+# A real Matrix server that the tests start themselves, in an environment of its own.
+test-matrix: .venv-matrix/.installed
+	@.venv-matrix/bin/python -m pytest tests/adapters/test_matrix.py tests/adapters/test_matrix_synapse.py
 
 bench: .venv/.installed-dev
 	@$(BIN)/python -m $(if $(wildcard bench/run.py),bench.run,bench)
@@ -44,6 +53,11 @@ lock: | .venv/bin/python
 	@echo 'Installing duban and its development tools into .venv ...'
 	@$(PIP) -c constraints.txt -e '.[dev]'
 	@touch .venv/.installed $@
+
+.venv-matrix/.installed: pyproject.toml constraints.txt | .venv/bin/python
+	@test -x .venv-matrix/bin/python || $(BIN)/python -m venv .venv-matrix
+	@.venv-matrix/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,matrix-test]'
+	@touch $@
 
 .venv/bin/python:
 	@for python in "$(PYTHON)" python3 python3.13 python3.12 python3.11; do \

@@ -21,6 +21,7 @@ from bot.store import queue
 from bot.wording.notices import NoticeWording
 from duties.reading import shipped
 from duties.registry import Registry
+from duties.store.database import transaction
 from duties.workdays import WorkCalendar
 
 log = structlog.get_logger()
@@ -80,7 +81,8 @@ class Bot:
         self.adapters = adapters
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
         self.delivery = Delivery(adapters, NoticeWording(law.registry), zone, alarm=self.loop.alarm)
-        self.inbox = Inbox(law.registry, zone, clock, self.wake)
+        changeable = [name for name, adapter in adapters.items() if getattr(adapter, "can_update", False)]
+        self.inbox = Inbox(law.registry, zone, clock, self.wake, changeable)
         self.monitor = Monitor()
         self._heartbeat_url = heartbeat_url
         self._deciding = asyncio.Lock()
@@ -182,6 +184,12 @@ class Bot:
                     await self.delivery.open(now)
             self.monitor.counted(raised=raised, pulse=self.loop.pulse)
             return raised
+
+    async def connection_failed(self, connection: str, reason: str) -> None:
+        """A long connection that only an operator can mend: tell the admins elsewhere."""
+        async with transaction():
+            await self.loop.alarm(connection, reason, self.clock())
+        self.wake()
 
     async def _guarded(self, work: Awaitable[Result]) -> Result | None:
         """A failing step must not end the loop: the rows are there, the next tick takes them up again."""

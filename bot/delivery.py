@@ -6,11 +6,20 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import structlog
 
-from adapters.base import Adapter, AdapterError, Button, ConfigurationError, Outgoing, RecipientError, RetryError
+from adapters.base import (
+    Adapter,
+    AdapterError,
+    Button,
+    ConfigurationError,
+    Outgoing,
+    RecipientError,
+    RetryError,
+    Updater,
+)
 from bot.receipts import Receipts
 from bot.store import queue
 from bot.store.queue import Claimed, Outcome, Owed
@@ -50,6 +59,8 @@ class Sending:
     notice: Claimed
     parts: Sequence[str]
     buttons: tuple[Button, ...]
+    via: str = ""
+    replaces: str = ""
 
 
 @dataclass(slots=True)
@@ -174,6 +185,8 @@ class Delivery:
                 notice,
                 split(body["text"], this.adapter.max_bytes),
                 tuple(Button(*button) for button in body.get("buttons", ())),
+                body.get("via", ""),
+                body.get("replaces", ""),
             )
             for notice in claimed
             if (body := bodies.get(notice.id)) is not None
@@ -211,7 +224,7 @@ class Delivery:
             async with asyncio.timeout(SEND_SECONDS):
                 receipt = await self._said(this.adapter, sending)
         except RecipientError as error:
-            return self._dead(this, notice, f"recipient: {error}")
+            return self._refused(this, sending, error)
         except ConfigurationError as error:
             await self._rest(this, str(error))
             return None
@@ -224,12 +237,21 @@ class Delivery:
             return self._again(this, notice, AdapterError(type(error).__name__))
         return Outcome(notice.id, "sent", self._instant(this.now), receipt)
 
+    def _refused(self, this: Round, sending: Sending, error: RecipientError) -> Outcome:
+        """A card that can no longer be changed is nobody's loss, the answer was sent; a message is."""
+        if sending.replaces:
+            return Outcome(sending.notice.id, "dropped", self._instant(this.now), error=str(error))
+        return self._dead(this, sending.notice, f"recipient: {error}")
+
     async def _said(self, adapter: Adapter, sending: Sending) -> str:
         notice, receipt = sending.notice, ""
         for number, part in enumerate(sending.parts, 1):
             key = str(notice.id) if len(sending.parts) == 1 else f"{notice.id}-{number}"
             buttons = sending.buttons if adapter.can_button and number == len(sending.parts) else ()
-            receipt = await adapter.send(Outgoing(key, notice.address, part, buttons))
+            message = Outgoing(key, notice.address, part, buttons, sending.via)
+            if sending.replaces:
+                return await cast("Updater", adapter).update(sending.replaces, message)
+            receipt = await adapter.send(message)
         return receipt
 
     async def _recorded(self, this: Round, notice: Claimed, outcome: Outcome) -> bool:

@@ -1,12 +1,13 @@
 """The inbox: committed in small groups before the acknowledgement, then processed one by one, exactly once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, tzinfo
 
 import structlog
 
 from adapters.base import Incoming
+from bot import cards
 from bot.conversation.ask import Reply
 from bot.conversation.dispatch import answer
 from bot.store import arrivals, queue
@@ -28,12 +29,18 @@ class Inbox:
     """Takes messages from every connection. `wake` is called when there is something to process."""
 
     def __init__(
-        self, registry: Registry, zone: tzinfo, clock: Callable[[], datetime], wake: Callable[[], None]
+        self,
+        registry: Registry,
+        zone: tzinfo,
+        clock: Callable[[], datetime],
+        wake: Callable[[], None],
+        changeable: Sequence[str] = (),
     ) -> None:
         self.registry = registry
         self.zone = zone
         self.clock = clock
         self.wake = wake
+        self.changeable = changeable
         self._group: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
 
@@ -92,7 +99,9 @@ class Inbox:
             if message is None:
                 return False
             reply = await answer(message, self.registry, Moment(now, now.date(), message.connection))
-            await queue.put("answer", message.connection, message.sender, reply.body(), now, answers=number)
+            body = {**reply.body(), "via": message.via}
+            await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+            await cards.refresh(reply.about, self.changeable, now)
         return True
 
     async def _apologised(self, number: int) -> bool:
@@ -101,7 +110,7 @@ class Inbox:
             message = await arrivals.take(number, now)
             if message is None:
                 return False
-            body = Reply(say("failed", number=number)).body()
+            body = {**Reply(say("failed", number=number)).body(), "via": message.via}
             await queue.put("answer", message.connection, message.sender, body, now, answers=number)
         return True
 

@@ -1,7 +1,7 @@
 """Long connections and polls: each belongs to whoever holds its lease, so that replicas do not both answer."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 import structlog
@@ -15,8 +15,8 @@ REST = 600.0
 """Seconds a connection rests after a fault that only an operator can mend."""
 AGAIN = 5.0
 
-Alarm = Callable[[str, str], None]
-"""Told (connection, reason)."""
+Alarm = Callable[[str, str], Awaitable[None]]
+"""Told (connection, reason) when only an operator can mend it."""
 
 
 class Listening:
@@ -56,7 +56,7 @@ class Listening:
                     return RENEWED_EVERY
             work.result()
         except ConfigurationError as error:
-            self.alarm(name, str(error))
+            await self.alarm(name, str(error))
             return REST
         except Exception:
             log.exception("listening failed", action="listen", connection=name)

@@ -63,9 +63,7 @@ class Loop:
 
     async def _plan(self, now: datetime, today: date) -> None:
         version = f"{self.registry.digest()} {await planned.chore(planning.ROSTER)}"
-        mark = (
-            f"{today} {hashlib.sha256(version.encode()).hexdigest()}"  # a mark has 128 characters
-        )
+        mark = f"{today} {hashlib.sha256(version.encode()).hexdigest()}"  # a mark has 128 characters
         if await planned.chore("plan") == mark:
             return
         result = await planning.plan(self.registry, now, today, self.horizon)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,10 +14,14 @@ from typing import Literal
 import structlog
 from aiohttp import web
 
+from adapters.base import Listener
 from adapters.webchat import WebchatAdapter
+from adapters.webhooks import Webhooks
 from bot.app import Bot, Clock, Law, MovableClock, system_clock
+from bot.connections import configured, listeners, made, receivers
 from bot.doorway import CONNECTION, Doorway
-from bot.settings import Settings
+from bot.listening import Listening
+from bot.settings import Settings, secrets_folder
 from bot.store import seats
 from bot.web.site import site
 from duties.roster import Roster
@@ -92,15 +96,17 @@ async def running(
 ) -> AsyncIterator[Service]:
     """A bot that works by itself and a page that answers, on an open database."""
     adapter = WebchatAdapter(CONNECTION, lambda: clock().astimezone(settings.zone))
+    platforms = made(configured(settings.connection, secrets_folder()), clock) if demo is None else {}
     bot = Bot(
-        law, {CONNECTION: adapter}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
+        law, {CONNECTION: adapter, **platforms}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
         heartbeat_url=settings.heartbeat_url,
     )  # fmt: skip
-    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo)), access_log=None, shutdown_timeout=1.0)
+    hooks = Webhooks(receivers(platforms), bot.inbox.receive, clock).routes()
+    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo), hooks=hooks), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, LOOPBACK if demo else settings.host, settings.port).start()
-        work = asyncio.create_task(bot.run())
+        work = asyncio.create_task(_working(bot, listeners(platforms)))
         try:
             host, port = runner.addresses[0][:2]
             yield Service(bot, f"http://{f'[{host}]' if ':' in host else host}:{port}/", work)
@@ -110,6 +116,18 @@ async def running(
                 await work
     finally:
         await runner.cleanup()
+
+
+async def _working(bot: Bot, listening: Mapping[str, Listener]) -> None:
+    """The bot and its long connections, until either ends or both are cancelled."""
+    long = Listening(listening, bot.inbox.receive, bot.delivery.holder, bot.connection_failed)
+    connected = asyncio.create_task(long.run())
+    try:
+        await bot.run()
+    finally:
+        connected.cancel()
+        with suppress(asyncio.CancelledError):
+            await connected
 
 
 async def serve(law: Law, settings: Settings, ready: Ready) -> None:

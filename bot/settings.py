@@ -87,6 +87,7 @@ class Settings(BaseSettings):
         Field(default="", repr=False)
     )
     log_format: Literal["text", "json"] = "text"
+    connection: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -118,7 +119,7 @@ def load(file: Path | None = None, **given: object) -> Settings:
     """Read the settings; `given` comes from the command line. Raises SettingsError with every fault."""
     named = file or (Path(os.environ[FILE]) if os.environ.get(FILE) else None)
     source = named or DEFAULT_FILE
-    secrets = Path(os.environ[SECRETS]) if os.environ.get(SECRETS) else None
+    secrets = secrets_folder()
     faults = [*_unknown_variables(), *_file_faults(source, named=named is not None), *_secret_faults(secrets)]
     if faults:
         raise SettingsError(faults)
@@ -133,6 +134,11 @@ def load(file: Path | None = None, **given: object) -> Settings:
         raise SettingsError(
             [f"{_place(fault, said, secrets, source)}: {fault}" for fault in fault_lines(error)]
         ) from None
+
+
+def secrets_folder() -> Path | None:
+    """The directory whose files are secrets, if one is named."""
+    return Path(os.environ[SECRETS]) if os.environ.get(SECRETS) else None
 
 
 def _place(fault: str, said: dict[str, Any], secrets: Path | None, source: Path) -> str:
@@ -151,7 +157,7 @@ def _place(fault: str, said: dict[str, Any], secrets: Path | None, source: Path)
 def _unknown_variables() -> Iterator[str]:
     known = {FILE, SECRETS} | {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}CONNECTION_"):
             yield f"environment: {name}: expected one of {', '.join(sorted(known))}"
 
 

@@ -1,5 +1,6 @@
 """The web application: its routes are these lists."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -27,7 +28,7 @@ ONLY_IN_DEMO = (web.post("/api/clock", chat.move_clock),)
 ONLY_IN_EARNEST = (web.post("/api/bind", session.bind), web.post("/api/leave", session.leave))
 
 
-def site(door: ChatDoor, *, keep_alive: float = 15.0) -> web.Application:
+def site(door: ChatDoor, *, keep_alive: float = 15.0, hooks: Sequence[web.RouteDef] = ()) -> web.Application:
     """The built-in chat behind a door. Playing people and moving time exist only where the door has a demo."""
     loopback = [guard.require_loopback] if door.demo else []
     app = web.Application(
@@ -38,7 +39,7 @@ def site(door: ChatDoor, *, keep_alive: float = 15.0) -> web.Application:
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
     app.on_response_prepare.append(guard.add_headers)
     app.on_shutdown.append(_end_streams)
-    app.add_routes([*ALWAYS, *(ONLY_IN_DEMO if door.demo else ONLY_IN_EARNEST)])
+    app.add_routes([*ALWAYS, *(ONLY_IN_DEMO if door.demo else ONLY_IN_EARNEST), *hooks])
     return app
 
 

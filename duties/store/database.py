@@ -97,6 +97,8 @@ async def opened(url: str) -> AsyncIterator[Location]:
     context = await Tortoise.init(config=config, _enable_global_fallback=True)
     _current.append(location)
     try:
+        # Now: after a first connection that failed the ORM keeps its lock, and its migrations hide the failure.
+        await fetch("SELECT 1 AS here")
         yield location
     finally:
         _current.remove(location)

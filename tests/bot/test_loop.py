@@ -4,6 +4,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from aiohttp import web
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -15,7 +16,7 @@ from bot.store import queue, seats
 from duties import planning, reminding, roster
 from duties.store import chains, planned, roster_rows
 from duties.store.chains import StaleError
-from duties.store.database import execute, fetch, opened
+from duties.store.database import dialect, execute, fetch, opened
 from tests.bot.delivering import Platform, eventually
 from tests.bot.play import LAW, ZONE, at
 from tests.bot.templates import fill
@@ -273,6 +274,26 @@ async def stopped(running: "asyncio.Task[None]") -> None:
         await running
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_database_that_drops_its_connections_is_survived(world: World, database_url: str) -> None:
+    if dialect() == "sqlite":
+        pytest.skip("it has none to drop")
+    running = asyncio.create_task(world.bot.run())
+    await eventually(lambda: world.bot.loop.pulse.ticked_at)
+    killer = await asyncpg.connect(database_url.replace("asyncpg://", "postgresql://"))
+    await killer.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await killer.close()
+    world.now = at("2026-01-20 12:00")
+    for _ in range(2):
+        world.bot._rung = True
+        world.bot.wake()
+        await asyncio.sleep(0.3)
+    await eventually(lambda: world.told("water-officer"))
+    await stopped(running)
 
 
 async def test_one_job_rings_every_thirty_seconds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
