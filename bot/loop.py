@@ -62,7 +62,7 @@ class Loop:
         return self.pulse.raised - raised
 
     async def _plan(self, now: datetime, today: date) -> None:
-        version = f"{self.registry.digest()} {await planned.chore(planning.ROSTER)}"
+        version = f"{self.registry.digest} {await planned.chore(planning.ROSTER)}"
         mark = f"{today} {hashlib.sha256(version.encode()).hexdigest()}"  # a mark has 128 characters
         if await planned.chore("plan") == mark:
             return

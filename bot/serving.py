@@ -35,9 +35,9 @@ Ready = Callable[[str], None]
 
 def configure_logging(form: Literal["text", "json"] = "text") -> None:
     """Everything the program says about itself goes to stderr; a line is one event with its facts."""
-    renderer = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else structlog.dev.ConsoleRenderer()
-    )
+    # The pretty tracebacks show local variables, among them keys, codes and what people wrote.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if form == "json" else console
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

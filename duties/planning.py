@@ -16,7 +16,7 @@ from duties.store.database import transaction
 HORIZON = timedelta(days=400)
 ROSTER = "roster"
 """The chore that every change of units, tags or posts marks, so that planning looks again."""
-LONGEST = timedelta(days=3 * 366)
+LONGEST = timedelta(days=366)
 """No term is open for longer than this: how far beyond the horizon a due day may lie."""
 ATTEMPTS = 3
 """How often a change of members is tried while people act on the same obligations."""
@@ -48,7 +48,7 @@ async def plan(registry: Registry, now: datetime, today: date, horizon: timedelt
     A term already planned from this roster and this registry is left alone: nothing in it can have changed.
     """
     result = Planned()
-    version = hashlib.sha256(f"{registry.digest()} {await planned.chore(ROSTER)}".encode()).hexdigest()
+    version = hashlib.sha256(f"{registry.digest} {await planned.chore(ROSTER)}".encode()).hexdigest()
     run = _Run(now, today, result)
     done: list[int] = []
     known = {(row.duty, row.label, row.jurisdiction): row for row in await planned.still_due(today)}

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -195,7 +196,7 @@ class Ground(Entry):
     en: Text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Registry:
     """Everything that was read, checked together, with the look-ups the other rooms need."""
 
@@ -211,6 +212,7 @@ class Registry:
         """Every duty, in the order of the files."""
         return tuple(self.by_code.values())
 
+    @cached_property
     def digest(self) -> str:
         """Tell one registry from another: SHA-256 over every duty as it was read."""
         text = "\n".join(duty.model_dump_json() for duty in self.duties)

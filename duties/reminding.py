@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 
 from duties.ladder import Touch, Window, touches
 from duties.ledger import SYSTEM, Act
@@ -58,9 +59,12 @@ async def raise_due(registry: Registry, workdays: WorkCalendar, at: Instant) -> 
         return 0
     await _look_again(registry, workdays)
     waves: dict[str, int] = {}
-    for term in await planned.awaiting_wave(at.today):
+    waiting = await planned.awaiting_wave(at.today)
+    for term in waiting:
         if raised := await _raise_term(registry, workdays, term, at):
             waves[f"{term.duty} {term.label} {term.jurisdiction}"] = raised
+    if at.complete:
+        await planned.raised(waiting, at.today)
     if returned := await statements.insert_returned(at.today, at.now, at.minute):
         waves["returned"] = returned
     if waves:
@@ -90,8 +94,6 @@ async def _raise_term(registry: Registry, workdays: WorkCalendar, term: PlannedT
             late = at.midnight(touch.day) if _late(touch, at) else None
             when = Raising(at.now, at.minute, states, superseded, late)
             raised += await statements.insert_reminders(term.id, touch, audience, when) * (not superseded)
-    if at.complete:
-        await planned.raised(term, at.today)
     return raised
 
 
@@ -102,7 +104,12 @@ def term_touches(registry: Registry, workdays: WorkCalendar, term: PlannedTerm, 
         return []
     counted = duty.rule if isinstance(duty.rule, CountedRule) else None
     window = Window(term.opens, term.due, workdays.on_or_before(term.due))
-    return touches(registry.ladder(duty.ladder), window, workdays, until, counted)
+    year = _touches(registry.ladder(duty.ladder), window, workdays, date(until.year, 12, 31), counted)
+    return [touch for touch in year if touch.day <= until]
+
+
+_touches = lru_cache(maxsize=4096)(touches)
+"""A term's touches do not change from day to day; they are worked out once a year."""
 
 
 def _late(touch: Touch, at: Instant) -> bool:
@@ -130,6 +137,8 @@ async def uncovered(registry: Registry, workdays: WorkCalendar, today: date) -> 
     horizon = today + timedelta(days=60)
     found: dict[str, list[str]] = defaultdict(list)
     for term in await planned.open_terms():
+        if any(rung.every for rung in registry.ladder(registry.duty(term.duty).ladder).rung):
+            continue  # a ladder that repeats until closed never runs out
         ahead = term_touches(registry, workdays, term, max(horizon, term.due + timedelta(days=30)))
         through = term.raised_through
         if not any(through is None or touch.day > through for touch in ahead):

@@ -31,6 +31,7 @@ def catalogue(language: Language) -> Mapping[str, str]:
     return found
 
 
+@lru_cache(maxsize=4096)
 def day(value: date, language: Language = "zh") -> str:
     """A day with its weekday, as people write it: 2026年1月31日（周六）."""
     if language == "zh":

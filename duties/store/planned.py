@@ -1,5 +1,7 @@
 """Terms as rows: what planning writes once and the waves read."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -81,12 +83,16 @@ async def open_terms() -> list[PlannedTerm]:
     return [_planned(row) for row in rows]
 
 
-async def raised(term: PlannedTerm, through: date) -> None:
-    """Note that every touch of a term up to a day is raised, unless it was stirred since it was read."""
-    await execute(
-        "UPDATE term SET raised_through = :through WHERE id = :id AND stirred = :stirred",
-        through=through, id=term.id, stirred=term.stirred,
-    )  # fmt: skip
+async def raised(terms: Iterable[PlannedTerm], through: date) -> None:
+    """Note that every touch of terms up to a day is raised, unless one was stirred since it was read."""
+    alike: dict[int, list[int]] = defaultdict(list)
+    for term in terms:
+        alike[term.stirred].append(term.id)
+    for stirred, ids in alike.items():
+        await execute(
+            "UPDATE term SET raised_through = :through WHERE id IN :ids AND stirred = :stirred",
+            through=through, ids=ids, stirred=stirred,
+        )  # fmt: skip
 
 
 async def stir_all() -> None:

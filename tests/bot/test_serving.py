@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
+import structlog
 
 from bot.app import Bot, system_clock
-from bot.serving import running
+from bot.serving import configure_logging, running
 from bot.settings import Settings
 from duties.store.database import opened
 from tests.bot.play import LAW
@@ -242,6 +243,27 @@ def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
     assert (tmp_path / "duban.db").read_text(encoding="utf-8") == "a letter\n" * 1000
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_traceback_in_the_log_shows_no_values(
+    capfd: pytest.CaptureFixture[str], form: Literal["text", "json"]
+) -> None:
+    configure_logging(form)
+    try:
+        _fail("sword", "fish")
+    except ValueError:
+        structlog.get_logger().exception("a defect")
+    finally:
+        structlog.reset_defaults()
+    told = capfd.readouterr().err
+    assert "ValueError" in told
+    assert "swordfish" not in told
+
+
+def _fail(*parts: str) -> None:
+    secret = "".join(parts)
+    raise ValueError(len(secret))
 
 
 async def test_a_bot_that_ends_by_itself_ends_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,13 @@ async def test_replicas_that_start_at_once_migrate_once(database_url: str) -> No
     assert sorted(printed) == sorted([str(ALL), "[]", "[]"])
 
 
+async def test_what_is_no_database_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "notes.db").write_text("no database, however long it may be\n" * 100, encoding="utf-8")
+    with pytest.raises(sqlite3.DatabaseError, match="not a database"):
+        async with asyncio.timeout(10), opened(f"sqlite://{tmp_path}/notes.db"):
+            pass
+
+
 async def test_an_upgrade_is_backed_up_first_and_a_first_start_is_not(tmp_path: Path) -> None:
     url = f"sqlite://{tmp_path}/duban.db"
     async with opened(url) as location:
