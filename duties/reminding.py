@@ -137,7 +137,8 @@ async def uncovered(registry: Registry, workdays: WorkCalendar, today: date) -> 
     horizon = today + timedelta(days=60)
     found: dict[str, list[str]] = defaultdict(list)
     for term in await planned.open_terms():
-        if any(rung.every for rung in registry.ladder(registry.duty(term.duty).ladder).rung):
+        duty = registry.by_code.get(term.duty)
+        if duty is not None and any(rung.every for rung in registry.ladder(duty.ladder).rung):
             continue  # a ladder that repeats until closed never runs out
         ahead = term_touches(registry, workdays, term, max(horizon, term.due + timedelta(days=30)))
         through = term.raised_through
