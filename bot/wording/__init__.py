@@ -72,8 +72,8 @@ def _fact(value: Any, language: Language) -> Any:
 
 def say(key: str, language: Language = "zh", **facts: Any) -> str:
     """The sentence of a key with its facts filled in. Facts are text: nothing in them is interpreted."""
-    shown = {name: _fact(value, language) for name, value in facts.items()}
-    return catalogue(language)[key].format(**shown)
+    sentence = catalogue(language)[key]
+    return sentence.format(**{name: _fact(value, language) for name, value in facts.items()}) if facts else sentence
 
 
 def both(key: str, **facts: Any) -> str:

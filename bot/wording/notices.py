@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from bot.store.queue import Owed
@@ -13,6 +12,8 @@ from duties.model import Force
 from duties.registry import CountedRule, Registry
 
 SUPERVISOR = "supervisor"
+ALIKE = 4_096
+"""Terms whose words are kept: a wave tells thousands of units the same."""
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
 
@@ -31,6 +32,7 @@ class NoticeWording:
     def __init__(self, registry: Registry, language: Language = "zh") -> None:
         self.registry = registry
         self.language = language
+        self._alike: dict[tuple[str, str, str, date, date], tuple[str, str, str]] = {}
 
     def compose(self, owed: Sequence[Owed], today: date) -> Worded:
         """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
@@ -108,23 +110,32 @@ class NoticeWording:
         return "advice-letter" if self.registry.duty(one.duty).enforcement_supervision else "advice-talk"
 
     def _item(self, number: int, one: Owed, today: date) -> str:
-        facts = {"title": self._title(one.duty), "term": term(one.term, self.language), "unit": one.unit}
-        lines = [
-            say("item", self.language, number=number, id=one.obligation, **facts),
-            say("item-due", self.language, due=_day(one.due, self.language), left=left(one.due, today, self.language)),
-        ]
-        duty = self.registry.duty(one.duty)
-        if isinstance(duty.rule, CountedRule):
-            noun = duty.rule.noun if self.language == "zh" else duty.rule.noun_en
+        title, named, standing = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
+        lines = [say("item", self.language, number=number, id=one.obligation, title=title, term=named, unit=one.unit)]
+        rule = self.registry.duty(one.duty).rule
+        if isinstance(rule, CountedRule):
+            noun = rule.noun if self.language == "zh" else rule.noun_en
             lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
-        lines.append(say("item-ground", self.language, ground=ground(self.registry, one.duty, one.jurisdiction)))
-        if one.force == Force.ASSUMED:
-            lines.append(say("item-assumed", self.language))
-        if one.state == "returned":
-            lines.append(say("item-returned", self.language))
-        if one.late:
-            lines.append(say("item-late", self.language))
-        return "\n".join(lines)
+        lines.append(standing)
+        marks = {
+            "item-assumed": one.force == Force.ASSUMED,
+            "item-returned": one.state == "returned",
+            "item-late": one.late,
+        }
+        return "\n".join([*lines, *(say(key, self.language) for key, holds in marks.items() if holds)])
+
+    def _standing(self, duty: str, label: str, jurisdiction: str, due: date, today: date) -> tuple[str, str, str]:
+        """What all units of a term are told alike: title, term, and the lines on deadline and ground."""
+        key = (duty, label, jurisdiction, due, today)
+        if key not in self._alike:
+            if len(self._alike) >= ALIKE:
+                self._alike.clear()
+            lines = [
+                say("item-due", self.language, due=day(due, self.language), left=left(due, today, self.language)),
+                say("item-ground", self.language, ground=ground(self.registry, duty, jurisdiction)),
+            ]
+            self._alike[key] = (self._title(duty), term(label, self.language), "\n".join(lines))
+        return self._alike[key]
 
     def _title(self, code: str) -> str:
         duty = self.registry.duty(code)
@@ -155,8 +166,3 @@ class NoticeWording:
 def _gravity(one: Owed) -> tuple[int, date]:
     order = ("pace", "notice", "remind", "urge", "last-day", "overdue", "proposal", "weekly")
     return order.index(one.tone), one.due
-
-
-@lru_cache(maxsize=2048)
-def _day(value: date, language: Language) -> str:
-    return day(value, language)
