@@ -49,7 +49,10 @@ async def measured(names: list[str], *, quick: bool) -> AsyncIterator[Line]:
 
 async def run(names: list[str], *, quick: bool) -> None:
     began = time.perf_counter()
-    progress, table = Console(stderr=True), Table("what", "store", "against", "median", "min..max", "must (aim)", "", "")
+    progress, table = (
+        Console(stderr=True),
+        Table("what", "store", "against", "median", "min..max", "must (aim)", "", ""),
+    )
     async for line in measured(names, quick=quick):
         progress.print(f"{line.what} {line.store}: {line.median:.2f}", style="dim")
         table.add_row(

@@ -13,7 +13,7 @@ import aiohttp
 from adapters.base import Outgoing
 from bench.measure import Goal, Line, interleaved
 from bench.waves import morning, wave
-from bench.world import NOW, ZONE, World, analyze, empty
+from bench.world import NOW, ZONE, World, analyze, empty, same
 from bot.delivery import Delivery
 from bot.store import queue
 from bot.wording.notices import NoticeWording
@@ -73,6 +73,7 @@ async def lines(world: World) -> AsyncIterator[Line]:
             delivery = Delivery({"sink": poster}, NoticeWording(world.law.registry), ZONE, in_flight=IN_FLIGHT)
             await delivery.drain(now)
             bodies = poster.sent
+            same("people told", len({body["to"] for body in bodies}), notices)
 
             async def bare() -> float:
                 return await cpu.of("bare", _post_all(poster, bodies))
@@ -81,8 +82,7 @@ async def lines(world: World) -> AsyncIterator[Line]:
                 await _unsaid()
                 poster.sent = []
                 took = await cpu.of("ours", delivery.drain(now))
-                if len(poster.sent) != len(bodies):
-                    raise RuntimeError(f"{len(poster.sent)} of {len(bodies)} notices were sent")
+                same("messages", len(poster.sent), len(bodies))
                 return took
 
             found = await interleaved(world.rounds, bare=bare, ours=ours)

@@ -4,7 +4,9 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+T = TypeVar("T")
 Case = Callable[[], Awaitable[float]]
 """Runs once and says what it took: seconds, CPU seconds, megabytes."""
 
@@ -78,7 +80,12 @@ async def interleaved(rounds: int, /, **cases: Case) -> Rounds:
     return found
 
 
-async def seconds(work: Awaitable[object]) -> float:
+async def timed(work: Awaitable[T]) -> tuple[float, T]:
+    """Seconds, and what the work returned: a case must show that it did what it was timed for."""
     began = time.perf_counter()
-    await work
-    return time.perf_counter() - began
+    found = await work
+    return time.perf_counter() - began, found
+
+
+async def seconds(work: Awaitable[object]) -> float:
+    return (await timed(work))[0]

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncIterator
 
-from bench.measure import Goal, Line, interleaved, seconds
-from bench.world import NOW, TODAY, World, empty, populate, script
+from bench.measure import Goal, Line, interleaved, timed
+from bench.world import NOW, TODAY, World, empty, populate, same, script
 from duties import planning
 from duties.store.database import execute, fetch
 from duties.store.planned import chore_done
@@ -17,15 +17,20 @@ async def lines(world: World) -> AsyncIterator[Line]:
     await _plan(world)
     await script("DROP TABLE IF EXISTS bench_obligation")
     await script(f"CREATE TABLE bench_obligation AS SELECT {COLUMNS} FROM obligation")
-    (count,) = await fetch("SELECT COUNT(*) AS found FROM bench_obligation")
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM bench_obligation")
+    count = int(row["found"])
 
     async def bare() -> float:
         await empty("obligation")
-        return await seconds(execute(f"INSERT INTO obligation ({COLUMNS}) SELECT {COLUMNS} FROM bench_obligation"))
+        took, rows = await timed(execute(f"INSERT INTO obligation ({COLUMNS}) SELECT {COLUMNS} FROM bench_obligation"))
+        same("bare obligations", rows, count)
+        return took
 
     async def ours() -> float:
         await empty("obligation", "term")
-        return await seconds(_plan(world))
+        took, rows = await timed(_plan(world))
+        same("planned obligations", rows, count)
+        return took
 
     async def again() -> float:
         return await _adds_nothing(world)
@@ -43,7 +48,7 @@ async def lines(world: World) -> AsyncIterator[Line]:
 
     followers: dict[str, list[float]] = {"again": [], "changed": []}
     found = await interleaved(world.rounds, bare=bare, ours=whole)
-    note = f"{count['found']:,} obligations"
+    note = f"{count:,} obligations"
     yield Line("planning, rows/s", "one INSERT..SELECT", found.rates("ours", "bare"), Goal(0.5, 0.9), world.store, note)
     yield Line("planning again, time", "first run", followers["again"][1:], None, world.store, "adds 0")
     yield Line("planning, new roster, time", "first run", followers["changed"][1:], None, world.store, "adds 0")
@@ -55,13 +60,7 @@ async def _plan(world: World) -> int:
 
 
 async def _adds_nothing(world: World) -> float:
-    added = 0
-
-    async def run() -> None:
-        nonlocal added
-        added = await _plan(world)
-
-    took = await seconds(run())
+    took, added = await timed(_plan(world))
     if added:
         raise RuntimeError(f"planning twice added {added}")
     return took

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from bench.measure import Line, interleaved, seconds
-from bench.world import NOW, OFFICE, World, analyze, empty
+from bench.world import NOW, OFFICE, World, analyze, empty, same
 from bench.world import roster as made
 from duties.store import roster_rows
 from duties.store.database import client, dialect, fetch, transaction
@@ -27,16 +27,25 @@ async def lines(world: World) -> AsyncIterator[Line]:
 
     async def bare() -> float:
         await empty(*COLUMNS)
-        return await seconds(_insert(rows))
+        took = await seconds(_insert(rows))
+        same("bare rows", await _held(), count)
+        return took
 
     async def ours() -> float:
         await empty(*COLUMNS)
-        return await seconds(roster_rows.apply(roster, "bench", NOW, OFFICE))
+        took = await seconds(roster_rows.apply(roster, "bench", NOW, OFFICE))
+        same("imported rows", await _held(), count)
+        return took
 
     found = await interleaved(world.rounds, bare=bare, ours=ours)
     note = f"{world.units:,} units, {count:,} rows"
     yield Line("roster import, rows/s", "bare executemany", found.rates("ours", "bare"), None, world.store, note)
     await analyze()
+
+
+async def _held() -> int:
+    counts = [await fetch(f"SELECT COUNT(*) AS found FROM {table}") for table in COLUMNS]
+    return sum(int(rows[0]["found"]) for rows in counts)
 
 
 async def _insert(rows: dict[str, list[dict[str, object]]]) -> None:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, time, timedelta
 
-from bench.measure import Goal, Line, interleaved, seconds
-from bench.world import NOW, TODAY, ZONE, World, analyze, empty, populate, script
+from bench.measure import Goal, Line, interleaved, timed
+from bench.world import NOW, TODAY, ZONE, World, analyze, empty, populate, same, script
 from duties import planning, reminding
 from duties.store import planned
 from duties.store.database import execute, fetch
@@ -33,22 +33,23 @@ async def lines(world: World) -> AsyncIterator[Line]:
 
     async def bare() -> float:
         await empty("reminder")
-        return await seconds(execute(BARE))
-
-    async def bare_again() -> float:
-        return await seconds(execute(BARE))
+        took, rows = await timed(execute(BARE))
+        same("bare reminders", rows, raised)
+        return took
 
     async def ours() -> float:
         await empty("reminder")
         await not_raised(day)
-        return await seconds(_raise(world, day))
+        took, rows = await timed(_raise(world, day))
+        same("reminders", rows, raised)
+        return took
 
     async def again() -> float:
         await not_raised(day)
-        began = datetime.now(UTC)
-        if await _raise(world, day):
-            raise RuntimeError("a repeated wave raised something")
-        return (datetime.now(UTC) - began).total_seconds()
+        took, rows = await timed(_raise(world, day))
+        if rows:
+            raise RuntimeError(f"a repeated wave raised {rows}")
+        return took
 
     async def whole() -> float:
         took = await ours()
@@ -69,6 +70,7 @@ async def lines(world: World) -> AsyncIterator[Line]:
 async def prepare(world: World) -> date:
     """Everything planned and raised, up to the day before the fullest wave of the coming weeks."""
     await populate(world.units)
+    await empty("reminder", "obligation", "term")
     await planning.plan(world.law.registry, NOW, TODAY)
     await analyze()
     day = await _fullest(world)

@@ -76,9 +76,18 @@ async def analyze() -> None:
 
 
 async def empty(*tables: str) -> None:
+    """No rows, and numbers from one again: rows that a baseline copies refer to each other by number."""
     for table in tables:
         statement = f"DELETE FROM {table}" if dialect() == "sqlite" else f"TRUNCATE {table} RESTART IDENTITY"
         await script(statement)
+        if dialect() == "sqlite":
+            await execute("DELETE FROM sqlite_sequence WHERE name = :table", table=table)
+
+
+def same(what: str, found: int, expected: int) -> None:
+    """Stop a benchmark whose cases did not do the same work: its ratio would say nothing."""
+    if not expected or found != expected:
+        raise RuntimeError(f"{what}: {found:,} instead of {expected:,}; the ratio would say nothing")
 
 
 def roster(units: int) -> Roster:
