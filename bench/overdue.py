@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 from bench.measure import Goal, Line, interleaved
-from bench.world import NOW, TODAY, World, analyze, empty, populate
+from bench.world import NOW, TODAY, World, analyze, empty, populate, same
 from duties.model import OPEN_STATES
 from duties.store import reading
 from duties.store.database import client, dialect, execute, fetch
@@ -37,6 +37,8 @@ async def lines(world: World) -> AsyncIterator[Line]:
     async def one_ours() -> object:
         return await reading.obligations(wanted)
 
+    same("rows of a page", len(await reading.obligations(wanted)), PAGE)
+
     found = await interleaved(world.rounds, bare=_p99(one_bare, calls), ours=_p99(one_ours, calls))
     (count,) = await fetch("SELECT COUNT(*) AS found FROM obligation")
     note = f"{SUBTREE} units of {world.units:,}, {count['found']:,} obligations"
@@ -52,8 +54,8 @@ async def _fill(world: World) -> str:
     for number in range(TERMS):
         await execute(
             "INSERT INTO term (duty, label, jurisdiction, covers_from, covers_to, opens, due, basis, force,"
-            " units_digest, planned_for) VALUES (:duty, '2026', '昌吉州', :day, :day, :day, :day, 'text', 'settled',"
-            " '', '')",
+            " units_digest, planned_for, stirred)"
+            " VALUES (:duty, '2026', '昌吉州', :day, :day, :day, :day, 'text', 'settled', '', '', 0)",
             duty=f"bench-{number}", day=TODAY - timedelta(days=number + 1),
         )  # fmt: skip
     false = "0" if dialect() == "sqlite" else "FALSE"
