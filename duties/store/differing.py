@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from duties.model import OPEN_STATES
-from duties.store.database import as_date, fetch
+from duties.store.database import as_date, fetch, literal
 
-_OPEN = tuple(str(state) for state in OPEN_STATES)
+_OPEN = literal(OPEN_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class HeldTerm:
 async def held_terms(today: date) -> list[HeldTerm]:
     """Every term that is still to come, or has an open obligation."""
     rows = await fetch(
-        """
+        f"""
         SELECT t.id, t.duty, t.label, t.jurisdiction, t.due, COUNT(o.id) AS open
-        FROM term t LEFT JOIN obligation o ON o.term_id = t.id AND o.state IN :open
+        FROM term t LEFT JOIN obligation o ON o.term_id = t.id AND o.state IN {_OPEN}
         GROUP BY t.id, t.duty, t.label, t.jurisdiction, t.due
         HAVING t.due >= :today OR COUNT(o.id) > 0 ORDER BY t.due, t.id
         """,
-        today=today, open=_OPEN,
+        today=today,
     )  # fmt: skip
     return [
         HeldTerm(row["id"], row["duty"], row["label"], row["jurisdiction"], as_date(row["due"]), int(row["open"]))

@@ -7,9 +7,9 @@ from datetime import date
 from typing import Any
 
 from duties.model import OPEN_STATES, Term
-from duties.store.database import Rows, as_date, execute, fetch
+from duties.store.database import Rows, as_date, execute, fetch, literal
 
-_OPEN = tuple(str(state) for state in OPEN_STATES)
+_OPEN = literal(OPEN_STATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ async def awaiting_wave(today: date) -> list[PlannedTerm]:
     """Opened terms with open obligations whose touches up to today are not all raised."""
     rows = await fetch(
         f"SELECT {_COLUMNS} FROM term t WHERE opens <= :today AND (raised_through IS NULL OR raised_through < :today)"
-        " AND EXISTS (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN :open) ORDER BY due, id",
-        today=today, open=_OPEN,
+        f" AND EXISTS (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN {_OPEN}) ORDER BY due, id",
+        today=today,
     )  # fmt: skip
     return [_planned(row) for row in rows]
 
@@ -77,8 +77,7 @@ async def open_terms() -> list[PlannedTerm]:
     """Every term with an open obligation."""
     rows = await fetch(
         f"SELECT {_COLUMNS} FROM term t WHERE EXISTS"
-        " (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN :open) ORDER BY due, id",
-        open=_OPEN,
+        f" (SELECT 1 FROM obligation o WHERE o.term_id = t.id AND o.state IN {_OPEN}) ORDER BY due, id",
     )
     return [_planned(row) for row in rows]
 
@@ -99,8 +98,7 @@ async def stir_all() -> None:
     """Let the next wave look at every touch of every open term again."""
     await execute(
         "UPDATE term SET raised_through = NULL, stirred = stirred + 1 WHERE raised_through IS NOT NULL AND EXISTS"
-        " (SELECT 1 FROM obligation o WHERE o.term_id = term.id AND o.state IN :open)",
-        open=_OPEN,
+        f" (SELECT 1 FROM obligation o WHERE o.term_id = term.id AND o.state IN {_OPEN})",
     )
 
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from duties.model import OPEN_STATES, Actor, Force, Obligation, PostHeld, Role, State
-from duties.store.database import Rows, as_date, fetch
-
-OPEN = tuple(str(state) for state in OPEN_STATES)
+from duties.model import Actor, Force, Obligation, PostHeld, Role, State
+from duties.store.database import Rows, as_date, fetch, literal
 
 _OBLIGATION = """
     SELECT o.id, t.duty, t.label, o.term_id, o.unit_id, u.name AS unit, u.path, o.state, t.opens, t.due, t.force,
@@ -47,13 +45,14 @@ def _where(wanted: Filter) -> tuple[str, dict[str, Any]]:
         ("o.unit_id IN :units", "units", wanted.units),
         ("u.path LIKE :under", "under", f"{wanted.under}%" if wanted.under else ""),
         ("t.duty IN :duties", "duties", wanted.duties),
-        ("o.state IN :states", "states", tuple(str(state) for state in wanted.states)),
         ("t.due < :due_before", "due_before", wanted.due_before),
         ("t.opens <= :opened_by", "opened_by", wanted.opened_by),
     ):
         if value:
             clauses.append(clause)
             values[name] = value
+    if wanted.states:
+        clauses.append(f"o.state IN {literal(wanted.states)}")
     return " AND ".join(clauses), values
 
 

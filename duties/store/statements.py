@@ -6,9 +6,9 @@ from datetime import date, datetime
 
 from duties.ladder import Touch
 from duties.model import OPEN_STATES, Audience, State
-from duties.store.database import Rows, as_date, dialect, execute, fetch
+from duties.store.database import Rows, as_date, dialect, execute, fetch, literal
 
-OPEN = tuple(str(state) for state in OPEN_STATES)
+OPEN = literal(OPEN_STATES)
 SLICE = 50_000
 """Rows a statement may touch at the most, so that no transaction holds the file for long."""
 
@@ -63,9 +63,9 @@ async def lost_members(term: int, tags: Sequence[str]) -> Rows:
     return await fetch(
         f"""
         SELECT o.id, o.unit_id FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-        WHERE t.id = :term AND o.state IN :open AND NOT ({_MEMBER}) ORDER BY o.id
+        WHERE t.id = :term AND o.state IN {OPEN} AND NOT ({_MEMBER}) ORDER BY o.id
         """,
-        term=term, tags=_tags(tags), everyone=_everyone(tags), open=OPEN,
+        term=term, tags=_tags(tags), everyone=_everyone(tags),
     )  # fmt: skip
 
 
@@ -95,10 +95,10 @@ async def entries_within(term: int, tags: Sequence[str], full: int) -> Rows:
         SELECT o.id, o.target, u.since AS unit_since, (SELECT MIN(g.since) {held}) AS tag_since,
           :everyone + (SELECT COUNT(*) {held} AND g.since IS NULL) AS always
         FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-        WHERE t.id = :term AND o.state IN :open
+        WHERE t.id = :term AND o.state IN {OPEN}
           AND (o.target <> :full OR u.since > t.opens OR EXISTS (SELECT 1 {held} AND g.since > t.opens))
         """,
-        term=term, tags=_tags(tags), everyone=_everyone(tags), full=full, open=OPEN,
+        term=term, tags=_tags(tags), everyone=_everyone(tags), full=full,
     )  # fmt: skip
     return [{"id": row["id"], "target": row["target"], "entered": _entered(row)} for row in rows]
 
@@ -159,7 +159,7 @@ async def insert_reminders(term: int, touch: Touch, audience: Audience, when: Ra
               {"o.planned_at < " + _instant(":late_before") if when.late_before else _false()},
               {_flag(when.superseded)}, {_instant(":now")}, {_flag(when.superseded)}
             FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-            WHERE o.term_id = :term AND o.state IN :states AND u.office_opens <= :minute
+            WHERE o.term_id = :term AND o.state IN {OPEN} AND o.state IN :states AND u.office_opens <= :minute
               {"AND o.tally < o.target - :behind" if touch.behind is not None else ""}
               AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = o.id AND m.due = t.due
                 AND m.rung = {_text(":rung")} AND m.audience = {_text(":audience")})
