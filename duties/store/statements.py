@@ -159,7 +159,7 @@ async def insert_reminders(term: int, touch: Touch, audience: Audience, when: Ra
               {"o.planned_at < " + _instant(":late_before") if when.late_before else _false()},
               {_flag(when.superseded)}, {_instant(":now")}, {_flag(when.superseded)}
             FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-            WHERE o.term_id = :term AND o.state IN {OPEN} AND o.state IN :states AND u.office_opens <= :minute
+            WHERE o.term_id = :term AND o.state IN :states AND u.office_opens <= :minute
               {"AND o.tally < o.target - :behind" if touch.behind is not None else ""}
               AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = o.id AND m.due = t.due
                 AND m.rung = {_text(":rung")} AND m.audience = {_text(":audience")})
