@@ -43,7 +43,7 @@ def message(text: str = "年度报告 1月31日前", address: str = ZHANG, **mor
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Homeserver]:
-    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=0.6))
+    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=2))
     async with Homeserver() as homeserver:
         yield homeserver
 
@@ -63,7 +63,7 @@ class Bot:
         await self.until(lambda: any(key.startswith("sync:") for key in self.memory))
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             while not condition():  # noqa: ASYNC110  the adapter has nobody to tell
                 await asyncio.sleep(0.005)
 
@@ -74,7 +74,7 @@ class Bot:
         await self.committed.put(message)
 
     async def heard(self) -> Incoming:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(8):
             return await self.committed.get()
 
     async def stop(self) -> None:
@@ -730,7 +730,7 @@ async def test_a_refused_token_ends_listening(bot: Bot, server: Homeserver) -> N
     server.tokens.clear()
     assert bot.task is not None
     with pytest.raises(ConfigurationError):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(8):
             await bot.task
 
 

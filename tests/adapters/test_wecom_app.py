@@ -43,7 +43,7 @@ class Clock:
 
 @pytest.fixture
 async def wecom(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wecom]:
-    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=0.3))
+    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=2))
     async with Wecom() as platform:
         yield platform
 

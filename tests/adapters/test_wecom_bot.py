@@ -50,7 +50,7 @@ def payload(name: str, **changed: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def wecom(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wecom]:
-    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=0.5))
+    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=2))
     monkeypatch.setattr("adapters.wecom_bot.ACK", 0.2)
     async with Wecom() as platform:
         yield platform

@@ -28,7 +28,7 @@ NOON = datetime(2027, 1, 28, 12, tzinfo=UTC)
 
 @pytest.fixture
 async def wecom(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Wecom]:
-    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=0.3))
+    monkeypatch.setattr("adapters.http.TIMEOUT", aiohttp.ClientTimeout(total=2))
     async with Wecom() as platform:
         yield platform
 
