@@ -35,7 +35,6 @@ class AppriseConfig(ConnectionConfig):
 
     url: SecretStr = Field(description="Apprise's URL of the service; {address} in it stands for the recipient")
     title: str = Field(default="", max_length=120, description="subject line, for services that have one")
-    reply_hint: str = Field(default="", max_length=300, description="added to every text: where one can answer")
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -59,6 +58,7 @@ class AppriseAdapter:
     max_bytes: ClassVar[int] = 4_000
     """A service that takes less gets the text in parts; Apprise knows its measure."""
     can_button: ClassVar[bool] = False
+    can_answer: ClassVar[bool] = False
     can_update: ClassVar[bool] = False
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = False
@@ -84,8 +84,6 @@ class AppriseAdapter:
         sender = self._apprise.Apprise(asset=self._asset)
         sender.add(service)
         text = neutral(message.text)
-        if self._config.reply_hint:
-            text = f"{text}\n\n{self._config.reply_hint}"
         result = await sender.async_notify(body=text, title=self._config.title, body_format="text")
         if result.status != self._apprise.AppriseResultStatus.SUCCESS:
             raise RetryError(_reason(result))

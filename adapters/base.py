@@ -141,12 +141,20 @@ class State(Protocol):
 
 
 class Adapter(Protocol):
-    """A platform. The core asks these flags and never the platform's name."""
+    """A platform. The core asks these flags and never the platform's name.
+
+    `can_answer` where people can write or press there; `can_update` where it is an Updater too. `per_minute` is the
+    platform's limit for one connection, 0 for none.
+    """
 
     platform: ClassVar[str]
     max_bytes: ClassVar[int]
     can_button: ClassVar[bool]
+    can_update: ClassVar[bool]
     per_minute: ClassVar[float]
+
+    @property
+    def can_answer(self) -> bool: ...
 
     @property
     def connection(self) -> str:

@@ -162,6 +162,7 @@ class DingTalkAppAdapter:
     platform: ClassVar[str] = "dingtalk-app"
     max_bytes: ClassVar[int] = 3_600  # long texts were seen cut near 5 600 bytes, and escaping can grow a card's text
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
     per_minute: ClassVar[float] = 600
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False

@@ -147,6 +147,7 @@ class DingTalkRobotAdapter:
     platform: ClassVar[str] = "dingtalk-robot"
     max_bytes: ClassVar[int] = 6_000  # the whole body may have 20 000, and escaping can treble a text
     can_button: ClassVar[bool] = False
+    can_answer: ClassVar[bool] = False
     per_minute: ClassVar[float] = 10
     can_update: ClassVar[bool] = False
     can_mention: ClassVar[bool] = True

@@ -113,6 +113,7 @@ class FeishuAppAdapter:
     max_bytes: ClassVar[int] = 6_000
     """A card's request may have 30 KB, and its text is escaped twice."""
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     per_minute: ClassVar[float] = 1000

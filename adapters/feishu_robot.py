@@ -67,6 +67,7 @@ class FeishuRobotAdapter:
     max_bytes: ClassVar[int] = 9_000
     """A body may have 20 KB: escapes and harmless markup at most double a text."""
     can_button: ClassVar[bool] = False
+    can_answer: ClassVar[bool] = False
     can_update: ClassVar[bool] = False
     can_mention: ClassVar[bool] = True
     receives: ClassVar[bool] = False

@@ -12,6 +12,8 @@ class MemoryAdapter:
     platform: ClassVar[str] = "memory"
     max_bytes: ClassVar[int] = 1_000_000
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
+    can_update: ClassVar[bool] = False
     per_minute: ClassVar[float] = 0
 
     def __init__(self, connection: str = "memory", refuse: Callable[[Outgoing], None] | None = None) -> None:

@@ -157,6 +157,7 @@ class SlackAdapter:
     max_bytes: ClassVar[int] = 3_000
     """A section has 3 000 signs; texts of more than 4 000 are discouraged."""
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = True

@@ -61,6 +61,8 @@ class WebchatAdapter:
     platform: ClassVar[str] = "webchat"
     max_bytes: ClassVar[int] = 64_000
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
+    can_update: ClassVar[bool] = False
     per_minute: ClassVar[float] = 0
 
     def __init__(self, connection: str, now: Callable[[], datetime]) -> None:

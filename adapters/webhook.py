@@ -176,7 +176,7 @@ class WebhookAdapter:
         self._now = now
         self._signers = signers(config.secret.get_secret_value())
         self._verifiers = verifiers(config.inbound_secret.get_secret_value())
-        self.receives = bool(self._verifiers)
+        self.receives = self.can_answer = bool(self._verifiers)
 
     @cached_property
     def _http(self) -> Http:

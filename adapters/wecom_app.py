@@ -140,6 +140,7 @@ class WecomAppAdapter:
     platform: ClassVar[str] = "wecom-app"
     max_bytes: ClassVar[int] = 2048
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = True

@@ -171,6 +171,7 @@ class WecomBotAdapter:
     platform: ClassVar[str] = "wecom-bot"
     max_bytes: ClassVar[int] = 4000
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = False

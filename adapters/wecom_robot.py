@@ -48,6 +48,7 @@ class WecomRobotAdapter:
     platform: ClassVar[str] = "wecom-robot"
     max_bytes: ClassVar[int] = 2048
     can_button: ClassVar[bool] = False
+    can_answer: ClassVar[bool] = False
     can_update: ClassVar[bool] = False
     can_mention: ClassVar[bool] = True
     receives: ClassVar[bool] = False

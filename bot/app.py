@@ -73,15 +73,15 @@ class Bot:
 
     def __init__(  # the whole bot's parts, all of them
         self, law: Law, adapters: Mapping[str, Adapter], clock: Clock, *, zone: tzinfo, horizon_days: int = 400,
-        heartbeat_url: str = "",
+        heartbeat_url: str = "", page_url: str = "",
     ) -> None:  # fmt: skip
         self.law = law
         self.clock = clock
         self.zone = zone
         self.adapters = adapters
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
-        self.delivery = Delivery(adapters, NoticeWording(law.registry), zone, alarm=self.loop.alarm)
-        changeable = [name for name, adapter in adapters.items() if getattr(adapter, "can_update", False)]
+        self.delivery = Delivery(adapters, NoticeWording(law.registry, page=page_url), zone, alarm=self.loop.alarm)
+        changeable = [name for name, adapter in adapters.items() if adapter.can_update]
         self.inbox = Inbox(law.registry, zone, clock, self.wake, changeable)
         self.monitor = Monitor()
         self._heartbeat_url = heartbeat_url

@@ -23,7 +23,7 @@ from adapters.base import (
 from bot.receipts import Receipts
 from bot.store import queue
 from bot.store.queue import Claimed, Outcome, Owed
-from bot.wording.notices import NoticeWording
+from bot.wording.notices import NoticeWording, Surface
 from bot.wording.split import split
 from duties.store.chains import StaleError
 from duties.store.database import transaction
@@ -170,9 +170,11 @@ class Delivery:
         for one in await queue.collect(collecting, self._today(this.now)):
             owed[one.notice].append(one)
         marks: list[tuple[int, int, str]] = []
+        surface = Surface(this.adapter.can_button, this.adapter.can_answer)
         for notice in collecting:
             marks += [(one.item, notice.id, "left") for one in owed[notice.id] if not one.held]
-            worded = self.wording.compose([one for one in owed[notice.id] if one.held], self._today(this.now))
+            held = [one for one in owed[notice.id] if one.held]
+            worded = self.wording.compose(held, self._today(this.now), surface)
             marks += [(item, notice.id, outcome) for item, outcome in worded.outcomes]
             if worded.body is not None:
                 bodies[notice.id] = worded.body

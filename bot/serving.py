@@ -99,7 +99,7 @@ async def running(
     platforms = made(configured(settings.connection, secrets_folder()), clock) if demo is None else {}
     bot = Bot(
         law, {CONNECTION: adapter, **platforms}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
-        heartbeat_url=settings.heartbeat_url,
+        heartbeat_url=settings.heartbeat_url, page_url=settings.page_url,
     )  # fmt: skip
     hooks = Webhooks(receivers(platforms), bot.inbox.receive, clock).routes()
     runner = web.AppRunner(site(Doorway(bot, adapter).door(demo), hooks=hooks), access_log=None, shutdown_timeout=1.0)

@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     heartbeat_url: Annotated[str, AfterValidator(_shaped(r"(https?://\S+)?", "http://… or https://…, or nothing"))] = (
         Field(default="", repr=False)
     )
+    page_url: Annotated[str, AfterValidator(_shaped(r"(https?://\S+)?", "http://… or https://…, or nothing"))] = ""
     log_format: Literal["text", "json"] = "text"
     connection: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 

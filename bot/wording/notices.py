@@ -26,15 +26,27 @@ class Worded:
     outcomes: tuple[tuple[int, str], ...]
 
 
-class NoticeWording:
-    """Words for notices, from one registry, in one language."""
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What a connection offers those who are told: buttons, and a way to answer."""
 
-    def __init__(self, registry: Registry, language: Language = "zh") -> None:
+    buttons: bool = True
+    answers: bool = True
+
+
+FULL = Surface()
+
+
+class NoticeWording:
+    """Words for notices, from one registry, in one language. `page` is the chat page's address."""
+
+    def __init__(self, registry: Registry, language: Language = "zh", page: str = "") -> None:
         self.registry = registry
         self.language = language
+        self.page = page
         self._alike: dict[tuple[str, str, str, date, date], tuple[str, str, str]] = {}
 
-    def compose(self, owed: Sequence[Owed], today: date) -> Worded:
+    def compose(self, owed: Sequence[Owed], today: date, surface: Surface = FULL) -> Worded:
         """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
         said: dict[int, Owed] = {}
         outcomes: list[tuple[int, str]] = []
@@ -47,9 +59,9 @@ class NoticeWording:
                 outcomes.append((before.item, "superseded"))
             said[one.obligation] = one
         outcomes += [(one.item, "said") for one in said.values()]
-        return Worded(self._body(list(said.values()), today) if said else None, tuple(outcomes))
+        return Worded(self._body(list(said.values()), today, surface) if said else None, tuple(outcomes))
 
-    def _body(self, items: list[Owed], today: date) -> dict[str, Any]:
+    def _body(self, items: list[Owed], today: date, surface: Surface) -> dict[str, Any]:
         """The head says how many stand worst; then one's own work, then that of others, numbered through."""
         gravest = max(items, key=_gravity)
         own = [one for one in items if one.audience != SUPERVISOR]
@@ -59,10 +71,7 @@ class NoticeWording:
         listed = [*own, *others]
         blocks = [self._item(number, one, today) for number, one in enumerate(own, 1)]
         blocks += self._grouped(others, len(own) + 1, today)
-        feet = [
-            *([self._foot(own)] if own else []),
-            *([say("notice-foot-supervisor", self.language)] if others else []),
-        ]
+        feet = self._feet(own, others, surface)
         return {
             "text": "\n\n".join([self._head(items, gravest.tone), *blocks, "\n".join(feet)]),
             "buttons": self._buttons(own) if own else [],
@@ -79,10 +88,20 @@ class NoticeWording:
         head = say(f"notice-{tone}", self.language, n=alike)
         return head + say("notice-besides", self.language, n=len(items) - alike) if alike < len(items) else head
 
-    def _foot(self, own: Sequence[Owed]) -> str:
+    def _feet(self, own: Sequence[Owed], others: Sequence[Owed], surface: Surface) -> list[str]:
+        """How to answer: what the connection offers decides, never its name."""
+        if not surface.answers:
+            return [say("notice-foot-one-way" if self.page else "notice-foot-nowhere", self.language, page=self.page)]
+        return [
+            *([self._foot(own, surface)] if own else []),
+            *([say("notice-foot-supervisor", self.language)] if others else []),
+        ]
+
+    def _foot(self, own: Sequence[Owed], surface: Surface) -> str:
         counted = all(isinstance(self.registry.duty(one.duty).rule, CountedRule) for one in own)
         single = "-single" if len(own) == 1 else ""
-        return say(f"notice-foot-counted{single}" if counted else f"notice-foot{single}", self.language)
+        kind = "-counted" if counted else "" if surface.buttons else "-plain"
+        return say(f"notice-foot{kind}{single}", self.language)
 
     def _grouped(self, items: list[Owed], first: int, today: date) -> list[str]:
         rows = [

@@ -82,13 +82,13 @@ def message(text: str = "年度报告 1 月 31 日到期", address: str = "") ->
     return Outgoing("42", address, text, (Button("签收", "ack:1"),))
 
 
-async def test_the_text_goes_out_with_the_title_and_the_hint_where_to_answer(far: Gateway) -> None:
-    mail = adapter(f"{far.url}/x", title="督办提醒", reply_hint="请到 https://duban.example.cn/chat 回复")
+async def test_the_text_goes_out_with_the_title(far: Gateway) -> None:
+    mail = adapter(f"{far.url}/x", title="督办提醒")
     assert await mail.send(message()) == "42"
     await mail.close()
     ((path, said),) = far.taken
     assert (path, said["title"]) == ("/x", "督办提醒")
-    assert said["message"] == "年度报告 1 月 31 日到期\n\n请到 https://duban.example.cn/chat 回复"
+    assert said["message"] == "年度报告 1 月 31 日到期"
 
 
 async def test_the_address_takes_its_place_in_the_url(far: Gateway) -> None:

@@ -27,7 +27,7 @@ from bot.wording.grammar import (
     without_greeting,
 )
 from bot.wording.groups import left
-from bot.wording.notices import NoticeWording
+from bot.wording.notices import NoticeWording, Surface
 from duties.model import Evidence, Role, State
 from duties.reading import shipped
 
@@ -317,3 +317,24 @@ def test_a_notice_of_counts_asks_for_counts() -> None:
     assert body is not None
     assert "进度 1/12 次" in body["text"]
     assert "回复“计数 1 日期 主题”" in body["text"]
+
+
+def test_who_cannot_answer_where_they_are_told_is_shown_the_page() -> None:
+    wording = NoticeWording(shipped(), page="https://duban.example.cn/chat")
+    body = wording.compose([owed(1, "notice"), owed(2, "notice")], TODAY, Surface(buttons=False, answers=False)).body
+    assert body is not None
+    assert "https://duban.example.cn/chat" in body["text"]
+    assert "回复“" not in body["text"]
+
+
+def test_where_the_page_has_no_address_the_text_says_whom_to_ask() -> None:
+    body = NoticeWording(shipped()).compose([owed(1, "notice")], TODAY, Surface(buttons=False, answers=False)).body
+    assert body is not None
+    assert "问管理员" in body["text"]
+
+
+def test_without_buttons_nobody_is_told_to_press_one() -> None:
+    body = NoticeWording(shipped()).compose([owed(1, "notice")], TODAY, Surface(buttons=False)).body
+    assert body is not None
+    assert "点按钮" not in body["text"]
+    assert "回复“签收”" in body["text"]
