@@ -1,0 +1,121 @@
+"""A platform as the person in front of it sees it: one surface over the doubles, so that one test plays them all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+import aiohttp
+
+from adapters.base import Adapter, Request, State
+
+Clock = Callable[[], datetime]
+Fault = Literal["busy", "faulty", "lost", "expired", "stranger", "denied"]
+"""What meets the next message: a limit (in a 200 body where the platform does so), a 5xx, a connection that breaks
+after the message was taken, an access token that ran out, an address nobody has, a permission or key that is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message as its recipient sees it now. `number` stays when it is changed; `mentions` are those it calls."""
+
+    number: str
+    text: str
+    buttons: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()
+
+
+class FarEnd(ABC):
+    """A double of a platform with one person in front of it, whose address there is `user`.
+
+    Made by `FarEnds`; `hook` is where this connection's callbacks go once a server runs, for platforms that call.
+    `answers` where a person can write and press there, `changes` where a message already sent can be changed
+    (`changes_unasked`: at any time, not only in answer to a click), `once` where the same message sent twice is shown
+    once. `faults` are those the platform can show.
+    """
+
+    connection: ClassVar[str]
+    user: ClassVar[str]
+    answers: ClassVar[bool]
+    changes: ClassVar[bool]
+    changes_unasked: ClassVar[bool] = True
+    once: ClassVar[bool]
+    faults: ClassVar[frozenset[Fault]]
+    hook: str = ""
+
+    @property
+    @abstractmethod
+    def row(self) -> Mapping[str, Any]:
+        """The [[connection]] that leads here, secrets included."""
+
+    @property
+    @abstractmethod
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be seen in an error, a log or a text."""
+
+    @abstractmethod
+    def shown(self) -> list[Shown]:
+        """Every message the person has been shown, in order, as it looks now."""
+
+    @abstractmethod
+    def fault(self, fault: Fault) -> None:
+        """Let the next message meet a fault; a fault of the connection itself (denied) stays."""
+
+    async def ready(self) -> None:  # noqa: B027  most platforms call over HTTP
+        """Return when the platform can reach us: at once where it calls over HTTP."""
+
+    @asynccontextmanager
+    async def listened(self, adapter: Adapter) -> AsyncIterator[None]:
+        """Around an adapter that runs alone: holds its line open where there is no sending without one."""
+        del adapter
+        yield
+
+    async def write(self, text: str) -> None:
+        """The person writes to the bot."""
+        raise NotImplementedError(text)
+
+    async def press(self, shown: Shown, label: str) -> None:
+        """The person presses a button of a message."""
+        raise NotImplementedError(shown, label)
+
+    async def again(self) -> None:
+        """The platform delivers once more what the person did last."""
+        raise NotImplementedError
+
+    def unsigned(self) -> Request | None:
+        """A callback that says something and whose signature is wrong; None where nobody calls."""
+        return None
+
+    def genuine(self) -> Request | None:
+        """A callback whose signature holds; None where nobody calls."""
+        return None
+
+    async def call(self, request: Request) -> tuple[int, bytes]:
+        """Post a callback as the platform does. Its status and body."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(
+                request.method, self.hook, params=request.query, data=request.body, headers=request.headers
+            ) as answer,
+        ):
+            return answer.status, await answer.read()
+
+
+FarEnds = Callable[[Clock], AbstractAsyncContextManager[FarEnd]]
+
+
+class Memory(dict[str, str]):
+    """What an adapter remembers, without a store."""
+
+    async def get(self, key: str) -> str:  # type: ignore[override]  # the contract's name
+        return super().get(key, "")
+
+    async def put(self, key: str, value: str) -> None:
+        self[key] = value
+
+
+def remembering() -> State:
+    """A memory of its own."""
+    return Memory()

@@ -1,0 +1,3 @@
+from tests.platforms.far_end import FarEnds
+
+FAR_ENDS: dict[str, FarEnds] = {}
