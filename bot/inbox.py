@@ -99,8 +99,7 @@ class Inbox:
             if message is None:
                 return False
             reply = await answer(message, self.registry, Moment(now, now.date(), message.connection))
-            body = {**reply.body(), "via": message.via}
-            await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+            await self._say(message, reply, now, number)
             await cards.refresh(reply.about, self.changeable, now)
         return True
 
@@ -110,9 +109,17 @@ class Inbox:
             message = await arrivals.take(number, now)
             if message is None:
                 return False
-            body = {**Reply(say("failed", number=number)).body(), "via": message.via}
-            await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+            await self._say(message, Reply(say("failed", number=number)), now, number)
         return True
+
+    async def _say(self, message: Incoming, reply: Reply, now: datetime, number: int) -> None:
+        """Queue the answer where it was asked; what nobody else may read goes to the asker's own address."""
+        whispered = reply.private and message.group
+        if whispered:
+            hint = {**Reply(say("told-privately")).body(), "via": message.via}
+            await queue.put("news", message.connection, message.sender, hint, now)
+        body = {**reply.body(), "via": "" if whispered else message.via}
+        await queue.put("answer", message.connection, message.sender, body, now, answers=number)
 
 
 def _settle(group: list[_Waiting], error: Exception | None) -> None:

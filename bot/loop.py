@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from bot.store import arrivals, people, queue
+from bot.store import arrivals, people, queue, reach
 from bot.wording import say
 from duties import planning, reminding
 from duties.ledger import SYSTEM, Act
@@ -17,7 +17,8 @@ from duties.store.database import transaction
 from duties.workdays import WorkCalendar
 
 log = structlog.get_logger()
-CHECKED_EVERY = timedelta(hours=1)
+UNREACHED = 1_000
+"""Posts whose change is noticed by name; of more, by their number."""
 
 
 @dataclass(slots=True)
@@ -95,7 +96,8 @@ class Loop:
         if self.pulse.checked == hour:
             return
         uncovered = await reminding.uncovered(self.registry, self.workdays, today)
-        self.pulse.unreachable = [row["name"] for row in await queue.unreachable(today)]
+        self.pulse.unreachable = await reach.silent_units(today)
+        await self._tell_unreached(now, today)
         self.pulse.uncovered = uncovered
         self.pulse.checked = hour
         if not uncovered or await planned.chore("check") == hour:
@@ -105,6 +107,22 @@ class Loop:
         async with transaction():
             await planned.chore_done("check", hour)
             await self._tell("admin", text, now)
+
+    async def _tell_unreached(self, now: datetime, today: date) -> None:
+        """Tell the admins whom no reminder reaches: on a working day, once, and again when that has changed."""
+        mark = await planned.chore("reach")
+        if mark.startswith(today.isoformat()) or not self.workdays.is_workday(today):
+            return
+        found, units = await reach.unreached_counted(today)
+        names = [f"{row['unit']} {row['role']} {row['code']}" for row in await reach.unreached(today, UNREACHED)]
+        digest = hashlib.sha256(f"{found} {names}".encode()).hexdigest()
+        if not found or mark.endswith(digest):
+            return
+        if not await people.holders_of("admin", today):
+            return  # not a word is lost: they are told when the first of them is bound
+        async with transaction():
+            await planned.chore_done("reach", f"{today} {digest}")
+            await self._tell("admin", say("unreached-news", n=found, units=units), now)
 
     async def alarm(self, connection: str, reason: str, now: datetime) -> None:
         """Tell the admins what could not be delivered, through any connection but the one that failed.
@@ -117,7 +135,7 @@ class Loop:
     async def _tell(self, role: str, text: str, now: datetime, besides: str = "") -> None:
         body: dict[str, Any] = {"text": text, "buttons": [], "items": []}
         told: set[int] = set()
-        for row in await people.holders_of(role):
+        for row in await people.holders_of(role, now.astimezone(self.zone).date()):
             if row["person_id"] in told or row["connection"] == besides:
                 continue
             told.add(row["person_id"])

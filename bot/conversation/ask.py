@@ -88,13 +88,15 @@ class Question:
 class Reply:
     """An answer: words, buttons, the obligations its numbers stand for, and a question left open.
 
-    `about` are the obligations it speaks of without numbering them: replying to it means those.
+    `about` are the obligations it speaks of without numbering them: replying to it means those. `private` when nobody
+    else may read it: asked in a group, it is told to the asker alone.
     """
 
     text: str
     buttons: tuple[tuple[str, str, str], ...] = ()
     items: tuple[int, ...] = ()
     about: tuple[int, ...] = ()
+    private: bool = field(default=False, kw_only=True)
     question: Question | None = field(default=None, kw_only=True)
 
     def body(self) -> dict[str, Any]:

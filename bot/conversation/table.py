@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz, process
 
-from bot.conversation import counting, detail, holder, supervisor
+from bot.conversation import counting, detail, holder, inviting, supervisor
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.store import people
 from bot.wording import Language
@@ -67,6 +67,11 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command("close", ("销号", "核销"), ("close", "verify"), SUPERVISORS, supervisor.close),
     Command("return", ("退回",), ("return", "send back"), SUPERVISORS, supervisor.give_back),
+    Command(
+        "unreached", ("未绑定", "谁收不到"), ("unreached", "unbound"), (Role.HEAD, Role.SUPERVISOR, Role.ADMIN),
+        inviting.unreached, reads=True,
+    ),
+    Command("invite", ("邀请",), ("invite",), (Role.HEAD, Role.ADMIN), inviting.invite),
     Command("help", ("帮助", "?", "？"), ("help", "commands"), EVERYONE, help_, reads=True),
     Command("cancel", ("取消",), ("cancel",), ACTING, cancel),
 )  # fmt: skip

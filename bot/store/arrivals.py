@@ -29,7 +29,8 @@ async def keep(messages: Sequence[Incoming], now: datetime) -> int:
     rows = []
     for number, message in enumerate(messages):
         rows.append(f"(:c{number}, :a{number}, :m{number}, :s{number}, :b{number}, :now, 0)")
-        content = {name: _storable(value) for name, value in message.content().items()}
+        said = message.content().items()
+        content = {name: _storable(value) if isinstance(value, str) else value for name, value in said}
         values |= {
             f"c{number}": message.connection, f"a{number}": message.app, f"m{number}": _key(message.message_id),
             f"s{number}": _storable(message.sender), f"b{number}": json.dumps(content, ensure_ascii=False),

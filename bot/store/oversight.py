@@ -40,11 +40,12 @@ class Narrow:
 NOTHING = Narrow()
 
 
-def _within(view: View, narrow: Narrow) -> tuple[str, dict[str, Any]]:
+def within(view: View, narrow: Narrow, unit: str = "o.unit_id") -> tuple[str, dict[str, Any]]:
+    """A condition on the unit `u` and the term `t` of a statement, and what it binds; `unit` is the unit's id there."""
     values: dict[str, Any] = {}
     seen = _under("tree", view.trees, values)
     if view.units:
-        seen.append("o.unit_id IN :units")
+        seen.append(f"{unit} IN :units")
         values["units"] = view.units
     clauses = [] if view.everything else [f"({' OR '.join(seen)})" if seen else "1 = 0"]
     if narrow.paths:
@@ -62,7 +63,7 @@ def _under(name: str, paths: Sequence[str], values: dict[str, Any]) -> list[str]
 
 async def late(view: View, today: date, limit: int, narrow: Narrow = NOTHING) -> Rows:
     """The oldest overdue obligations, those of one duty and term together."""
-    where, values = _within(view, narrow)
+    where, values = within(view, narrow)
     rows = await fetch(
         f"{_COLUMNS} {_FROM} WHERE {_LATE} AND {where} ORDER BY t.due, t.duty, t.label, t.jurisdiction, u.path, o.id"
         " LIMIT :limit",
@@ -73,7 +74,7 @@ async def late(view: View, today: date, limit: int, narrow: Narrow = NOTHING) ->
 
 async def late_counted(view: View, today: date, narrow: Narrow = NOTHING) -> tuple[int, int]:
     """How many are overdue, of how many units."""
-    where, values = _within(view, narrow)
+    where, values = within(view, narrow)
     (row,) = await fetch(
         f"SELECT COUNT(*) AS found, COUNT(DISTINCT o.unit_id) AS units {_FROM} WHERE {_LATE} AND {where}",
         today=today, **values,
@@ -83,7 +84,7 @@ async def late_counted(view: View, today: date, narrow: Narrow = NOTHING) -> tup
 
 async def latest_units(view: View, today: date, limit: int, narrow: Narrow = NOTHING) -> Rows:
     """The units with most overdue: unit, found."""
-    where, values = _within(view, narrow)
+    where, values = within(view, narrow)
     return await fetch(
         f"SELECT u.name AS unit, COUNT(*) AS found {_FROM} WHERE {_LATE} AND {where}"
         " GROUP BY u.id, u.name, u.path ORDER BY COUNT(*) DESC, u.path LIMIT :limit",
@@ -93,7 +94,7 @@ async def latest_units(view: View, today: date, limit: int, narrow: Narrow = NOT
 
 async def waiting(view: View, limit: int) -> Rows:
     """What was reported and waits to be verified, most urgent first."""
-    where, values = _within(view, NOTHING)
+    where, values = within(view, NOTHING)
     rows = await fetch(
         f"{_COLUMNS} {_FROM} WHERE {_WAITING} AND {where} ORDER BY t.due, u.path, t.duty, o.id LIMIT :limit",
         limit=limit, **values,
@@ -103,7 +104,7 @@ async def waiting(view: View, limit: int) -> Rows:
 
 async def waiting_counted(view: View, narrow: Narrow = NOTHING) -> int:
     """How many wait to be verified."""
-    where, values = _within(view, narrow)
+    where, values = within(view, narrow)
     (row,) = await fetch(f"SELECT COUNT(*) AS found {_FROM} WHERE {_WAITING} AND {where}", **values)
     return int(row["found"])
 

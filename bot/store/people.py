@@ -141,13 +141,15 @@ async def person_coded(code: str) -> Rows:
     return await fetch("SELECT id, name FROM person WHERE code = :code", code=code)
 
 
-async def holders_of(role: str) -> Rows:
-    """Addresses of everyone with a role: person_id, connection, address."""
+async def holders_of(role: str, today: date) -> Rows:
+    """Addresses of everyone who holds a role today, each person's in the order of binding."""
     return await fetch(
-        "SELECT DISTINCT p.person_id, a.connection, a.address FROM post p JOIN identity a ON a.person_id = p.person_id"
-        " WHERE p.role = :role ORDER BY p.person_id",
-        role=role,
-    )
+        "SELECT DISTINCT p.person_id, a.connection, a.address, a.id FROM post p"
+        " JOIN identity a ON a.person_id = p.person_id WHERE p.role = :role"
+        " AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
+        " ORDER BY p.person_id, a.id",
+        role=role, today=today,
+    )  # fmt: skip
 
 
 async def sign_out(token: str) -> None:

@@ -444,23 +444,6 @@ async def tallies() -> dict[str, int]:
     return {row["state"]: int(row["found"]) for row in rows}
 
 
-async def unreachable(today: date) -> Rows:
-    """Units with open obligations whose head and officer are all without an address: id, name."""
-    return await fetch(
-        """
-        SELECT u.id, u.name FROM unit u
-        WHERE EXISTS (
-            SELECT 1 FROM obligation o WHERE o.unit_id = u.id AND o.state IN ('pending', 'acknowledged', 'returned'))
-          AND NOT EXISTS (
-            SELECT 1 FROM post p JOIN identity a ON a.person_id = p.person_id
-            WHERE p.unit_id = u.id AND p.role IN ('head', 'officer')
-              AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today))
-        ORDER BY u.path
-        """,
-        today=today,
-    )
-
-
 def _json(value: Any) -> dict[str, Any] | None:
     if value is None or isinstance(value, dict):
         return value

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.base import AdapterError, ConfigurationError, Outgoing, RecipientError, RetryError
 from bot import delivery
-from bot.store import queue
+from bot.store import queue, reach
 from bot.store.queue import Outcome
 from duties.store.database import dialect, execute, fetch
 from tests.bot.delivering import Answer, Office, Platform, an_office, eventually
@@ -113,11 +113,11 @@ async def test_who_is_bound_after_the_wave_gets_what_is_unsaid(office: Office) -
     await office.remind(unit)
     await office.drain()
     assert office.platform.sent == []
-    assert [row["name"] for row in await queue.unreachable(office.now.date())] == ["a局"]
+    assert await reach.silent_units(office.now.date()) == ["a局"]
     await office.bind(person, "officer")
     await office.drain(after=MINUTE)
     assert len(office.platform.told("officer")) == 1
-    assert await queue.unreachable(office.now.date()) == []
+    assert await reach.silent_units(office.now.date()) == []
 
 
 async def test_who_left_the_post_before_sending_is_not_told(office: Office) -> None:
