@@ -33,13 +33,14 @@ _LISTS = ("aliases", "tags")
 _SINGLE = ("code", "name", "level", "parent", "jurisdiction", "from", "to", "office_opens")
 COLUMNS = (
     "code", "name", "aliases", "level", "parent", "jurisdiction", "tags", "from", "to", "office_opens",
-    *(str(role) for role in Role), "opening",
+    *(str(role) for role in Role), "opening", "addresses",
 )  # fmt: skip
 NEEDED = ("code", "name", "level")
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SEPARATOR = re.compile("[；;]")
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})")
+_ADDRESS = re.compile(r"(\S+)\s+([a-z][a-z0-9-]*)=(\S.*)")
 _HOUR = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -83,6 +84,7 @@ def _tagged(value: Any) -> Any:
 _Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_visible)]
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_visible)]
 _UnitCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+_Connection = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 _Jurisdiction = Annotated[str, Field(max_length=255), AfterValidator(_visible), AfterValidator(_names)]
 _Day = Annotated[date, BeforeValidator(_day)]
 _Tally = Annotated[int, Field(ge=0)]
@@ -116,11 +118,15 @@ class TagEntry(Dated):
 
 
 class PostEntry(Dated):
-    """A post in a unit. `person` is the code by which a person is known in every roster to come."""
+    """A post in a unit. `person` is the code by which a person is known in every roster to come.
+
+    `addresses` says by what name each connection knows the person; it is carried as it is.
+    """
 
     role: Role
     person: _Short
     name: _Short
+    addresses: Mapping[_Connection, _Name] = {}
 
 
 class UnitEntry(Dated):
@@ -207,11 +213,21 @@ def parse(source: str, data: bytes, registry: Registry | None = None) -> Roster:
             found.setdefault(unit.code, (row, unit))
         except ValidationError as error:
             faults += [row.fault(line) for line in fault_lines(error)]
-    faults += [*_parents(tree), *_jurisdictions(tree), *_people(found), *_openings(found, registry)]
+    faults += [*_parents(tree), *_jurisdictions(tree), *_people(found), *_addresses(found), *_openings(found, registry)]
     if faults:
         raise RosterError([f"{source}: {text}" for _, text in sorted(faults, key=lambda fault: fault[0])])
     units = {code: unit for code, (_, unit) in found.items()}
     return Roster(source, hashlib.sha256(data).hexdigest(), tuple(_complete(tree, units)))
+
+
+def addresses(roster: Roster) -> dict[tuple[str, str], str]:
+    """Whose every address is: (connection, address) to a person's code."""
+    return {
+        (connection, address): post.person
+        for unit in roster.units
+        for post in unit.posts
+        for connection, address in post.addresses.items()
+    }
 
 
 def tags_without_units(registry: Registry, roster: Roster) -> list[str]:
@@ -291,16 +307,32 @@ def _unit_of(header: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
     given = dict(zip(header, (cell.strip() for cell in cells), strict=False))
     unit: dict[str, Any] = {column: given[column] for column in _SINGLE if given.get(column)}
     unit |= {column: _listed(given, column) for column in _LISTS}
+    reached = _reached(given)
     unit["posts"] = [
-        {"role": str(role), "person": f"{given.get('code')}/{name}", "name": name}
+        {
+            "role": str(role), "person": f"{given.get('code')}/{name}", "name": name,
+            "addresses": reached.get(name, {}),
+        }
         for role in Role
         for name in _listed(given, str(role))
-    ]
+    ]  # fmt: skip
+    named = {post["name"] for post in unit["posts"]}
+    unit |= {f"addresses ({name})": "names nobody of this unit" for name in reached if name not in named}
     pairs = [part.partition("=") for part in _listed(given, "opening")]
     unit["opening"] = {code.strip(): tally.strip() for code, _, tally in pairs}
     if len(cells) > len(header):
         unit[f"column {len(header) + 1}"] = cells[len(header)]
     return unit
+
+
+def _reached(given: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """The addresses column: 张三 wecom=zhangsan; 张三 mail=zhang@example.cn."""
+    found: dict[str, dict[str, str]] = {}
+    for part in _listed(given, "addresses"):
+        match = _ADDRESS.fullmatch(part)
+        name, connection, address = match.groups() if match else (part, "", "")
+        found.setdefault(name, {})[connection] = address
+    return found
 
 
 def _listed(given: Mapping[str, str], column: str) -> list[str]:
@@ -363,6 +395,20 @@ def _people(found: _Read) -> _Faults:
             name, first = known.setdefault(post.person, (post.name, row.number))
             if name != post.name:
                 yield row.fault(f"posts.{number}.name: {post.person} is called {name} in row {first}")
+
+
+def _addresses(found: _Read) -> _Faults:
+    """An address is one person's, and a person has one on each connection."""
+    owners: dict[tuple[str, str], str] = {}
+    known: dict[tuple[str, str], str] = {}
+    for row, unit in found.values():
+        for number, post in enumerate(unit.posts):
+            for connection, address in post.addresses.items():
+                place = f"posts.{number}.addresses.{connection}"
+                if (owner := owners.setdefault((connection, address), post.person)) != post.person:
+                    yield row.fault(f"{place}: {address} is {owner}'s")
+                if (other := known.setdefault((post.person, connection), address)) != address:
+                    yield row.fault(f"{place}: {post.person} has {other} there")
 
 
 def _openings(found: _Read, registry: Registry | None) -> _Faults:

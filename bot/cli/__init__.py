@@ -50,6 +50,7 @@ COMMANDS = (
     Command("calendar show", "bot.cli.lawful", "calendar_show"),
     Command("units import", "bot.cli.records", "units_import"),
     Command("people invite", "bot.cli.records", "people_invite"),
+    Command("people unreached", "bot.cli.records", "people_unreached"),
     Command("connection check", "bot.cli.connections", "connection_check"),
     Command("ledger verify", "bot.cli.ledger", "verify"),
     Command("ledger export", "bot.cli.ledger", "export"),

@@ -15,7 +15,7 @@ from bot.cli.running import Config, run
 from bot.serving import database as writable
 from bot.settings import Settings, load
 from bot.simulation import IN_MEMORY
-from bot.store import people
+from bot.store import people, reach
 from duties import planning, roster
 from duties.amendment import amended
 from duties.model import OPEN_STATES, Obligation
@@ -29,6 +29,7 @@ from duties.store.reading import Filter
 
 OVERDUE = ("number", "unit", "duty", "term", "due", "days", "state", "provisions")
 CHANGED = ("change", "code", "name", "facts")
+UNREACHED = ("unit", "role", "person", "code")
 INVITED = ("person", "name", "code", "expires")
 AMENDED = ("change", "duty", "term", "jurisdiction", "due", "was_due", "open")
 Database = Annotated[str | None, typer.Option("--database", metavar="URL", help=hint("cli.option.database"))]
@@ -100,23 +101,42 @@ def units_import(
 ) -> None:
     settings = load(config, database=database)
     read = roster.read(file, shipped())
+    wanted = roster.addresses(read)
+    _check_connections(settings, {connection for connection, _ in wanted})
     changes: list[roster_rows.RosterChange] = []
+    reached: list[reach.AddressChange] = []
 
     async def work() -> None:
         if apply:
             async with writable(settings):
                 changes.append(await _applied(read, settings))
+                reached.extend(await reach.readdress(wanted, datetime.now(UTC)))
         else:
             async with _as_it_stands(settings):
                 today = datetime.now(settings.zone).date()
                 changes.append(await roster_rows.difference(read, today, settings.office_minute))
+                reached.extend(await reach.readdressed(wanted))
 
     run(work(), settings.log_format)
     for tag in roster.tags_without_units(shipped(), read):
         note("cli.tag-without-unit", tag=tag)
-    rows = [row for change in changes for row in _changes(change)]
+    rows = [row for change in changes for row in _changes(change)] + [_address(one) for one in reached]
     show(Answer(rows, CHANGED), form)
     note("cli.import-applied" if apply else "cli.import-dry", count=len(rows))
+
+
+def _check_connections(settings: Settings, named: set[str]) -> None:
+    """An address on a connection that is not configured would be one that nobody is told at."""
+    known = [str(row.get("name")) for row in settings.connection]
+    for connection in sorted(named):
+        if connection not in known:
+            raise BadInputError("cli.no-such-connection", connection=connection)
+
+
+def _address(one: reach.AddressChange) -> Row:
+    kind = "address_moved" if one.was else "address_added"
+    was = f" ({one.was})" if one.was else ""
+    return {"change": kind, "code": one.person, "name": "", "facts": [f"{one.connection}: {one.address}{was}"]}
 
 
 async def _applied(read: Roster, settings: Settings) -> roster_rows.RosterChange:
@@ -169,6 +189,24 @@ def people_invite(
 
     run(work(), settings.log_format)
     show(Answer(rows, INVITED), form)
+
+
+def people_unreached(
+    fail: Annotated[bool, typer.Option("--fail", help=hint("cli.option.fail"))] = False,
+    config: Config = None,
+    database: Database = None,
+    form: Form = Format.TABLE,
+) -> None:
+    settings = load(config, database=database)
+    rows: list[Row] = []
+
+    async def work() -> None:
+        async with kept(settings):
+            rows.extend(await reach.unreached(datetime.now(settings.zone).date(), 1_000_000))
+
+    run(work(), settings.log_format)
+    show(Answer(rows, UNREACHED), form)
+    raise typer.Exit(FOUND if fail and rows else FINE)
 
 
 def registry_diff(

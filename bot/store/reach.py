@@ -1,11 +1,15 @@
 """Who can be told: the posts that reminders speak to, and whose holders have an address somewhere."""
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from bot.store.oversight import NOTHING, View, within
-from duties.store.database import Rows, fetch
+from bot.store.people import bind, person_coded
+from duties.ledger import SYSTEM, Act
+from duties.store import chains
+from duties.store.database import Rows, fetch, transaction
 
 _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
 _OPEN = "o.state IN ('pending', 'acknowledged', 'returned')"
@@ -74,3 +78,36 @@ async def called(words: str, units: Sequence[int] | None, today: date, limit: in
         f" WHERE {_HELD} AND (n.name = :words OR n.code = :words){where} ORDER BY u.path, p.id LIMIT :limit",
         today=today, words=words, limit=limit, **values,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChange:
+    """An address that a roster gives to a person; `was` is whose it was before, by code, or nobody's."""
+
+    person: str
+    connection: str
+    address: str
+    was: str = ""
+
+
+async def readdressed(wanted: Mapping[tuple[str, str], str]) -> list[AddressChange]:
+    """What binding these addresses, (connection, address) to a person's code, would change."""
+    rows = await fetch("SELECT a.connection, a.address, n.code FROM identity a JOIN person n ON n.id = a.person_id")
+    bound = {(row["connection"], row["address"]): str(row["code"]) for row in rows}
+    return [
+        AddressChange(person, *place, bound.get(place, ""))
+        for place, person in wanted.items()
+        if bound.get(place) != person
+    ]
+
+
+async def readdress(wanted: Mapping[tuple[str, str], str], now: datetime) -> list[AddressChange]:
+    """Bind what is not bound so. Each change is a line of the ledger; what a roster does not name stays."""
+    changes = await readdressed(wanted)
+    for change in changes:
+        async with transaction():
+            payload = {"person": change.person, "connection": change.connection, "address": change.address}
+            await chains.append(SYSTEM, Act("operator", "bind", "cli", payload), now)
+            (row,) = await person_coded(change.person)
+            await bind(int(row["id"]), change.connection, change.address, now)
+    return changes

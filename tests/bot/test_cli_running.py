@@ -46,6 +46,12 @@ posts = [
     { role = "officer", person = "li", name = "李科员" },
 ]
 """
+MAIL = """
+[[connection]]
+name = "mail"
+platform = "apprise"
+url = "json://127.0.0.1/to/{address}"
+"""
 FAULTY = """
 [[unit]]
 code = "gov"
@@ -193,6 +199,31 @@ def test_an_import_is_applied_once(roster: str) -> None:
     assert Answered("ledger", "verify").code == 0
 
 
+def test_addresses_of_a_roster_are_bound_once_and_those_it_leaves_out_stay(roster: str) -> None:
+    Path("duban.toml").write_text(MAIL, encoding="utf-8")
+    Path(roster).write_text(ROSTER.replace('name = "王主任"', 'name = "王主任", addresses = { mail = "w@x.cn" }'))
+    preview = Answered("units", "import", roster, "--format", "json").json
+    applied = Answered("units", "import", roster, "--apply", "--format", "json").json
+    assert preview == applied
+    assert applied[-1] == {"change": "address_added", "code": "wang", "name": "", "facts": ["mail: w@x.cn"]}
+    unreached = Answered("people", "unreached", "--format", "json").json
+    assert {(row["unit"], row["role"], row["code"]) for row in unreached} == {
+        ("某县人民政府", "head", None), ("某县人民政府", "officer", None),
+        ("某县人民政府", "supervisor", "inspector"), ("某县水利局", "officer", "li"),
+    }  # fmt: skip
+    Path(roster).write_text(ROSTER.replace('name = "李科员"', 'name = "李科员", addresses = { mail = "w@x.cn" }'))
+    assert Answered("units", "import", roster, "--apply", "--format", "json").json == [
+        {"change": "address_moved", "code": "li", "name": "", "facts": ["mail: w@x.cn (wang)"]}
+    ]
+    assert Answered("ledger", "verify").code == 0
+
+
+def test_an_address_on_a_connection_that_is_not_configured_is_a_fault(roster: str) -> None:
+    Path(roster).write_text(ROSTER.replace('name = "王主任"', 'name = "王主任", addresses = { mail = "w@x.cn" }'))
+    assert "mail" in refused("units", "import", roster, "--apply")[-1]
+    assert files() == [Path(roster).name]
+
+
 def test_every_fault_of_a_roster_is_told_with_its_row() -> None:
     Path("bad.toml").write_text(FAULTY, encoding="utf-8")
     lines = refused("units", "import", "bad.toml", "--apply")
@@ -324,6 +355,7 @@ LOOKING = [
     ["ledger", "verify"],
     ["ledger", "export", "x"],
     ["people", "invite", "wang"],
+    ["people", "unreached"],
     ["registry", "diff"],
 ]
 WRITING = [["migrate"], ["serve"]]

@@ -13,7 +13,7 @@ from duties.model import Role, State
 from duties.planning import plan
 from duties.reading import shipped
 from duties.registry import Registry
-from duties.roster import COLUMNS, SAMPLE, Roster, parse, read, tags_without_units
+from duties.roster import COLUMNS, SAMPLE, Roster, addresses, parse, read, tags_without_units
 from duties.store import chains
 from duties.store.database import execute, fetch, migrate, opened
 from duties.store.roster_rows import Fact, Opening, RosterChange, apply, apply_openings, difference
@@ -264,12 +264,34 @@ def test_a_spreadsheet_saved_as_csv_is_read_in_either_encoding(encoding: str) ->
     ]
 
 
+def test_where_people_are_reached_is_read_by_connection() -> None:
+    header = "code,name,level,jurisdiction,head,officer,addresses"
+    row = "gov,政府,county,试验区,甲,乙；丙,甲 wecom=jia；乙 mail=yi@example.cn；甲 mail=jia@example.cn"
+    found = parse("town.csv", table(row, header=header).encode())
+    assert addresses(found) == {
+        ("wecom", "jia"): "gov/甲", ("mail", "jia@example.cn"): "gov/甲", ("mail", "yi@example.cn"): "gov/乙",
+    }  # fmt: skip
+
+
+def test_an_address_is_one_persons_and_a_person_has_one_on_each_connection() -> None:
+    header = "code,name,level,jurisdiction,head,officer,addresses"
+    shared = "a,甲局,county,试验区,甲,乙,甲 wecom=x；乙 wecom=x"
+    nobody = "b,乙局,county,试验区,甲,,丁 wecom=y；甲"
+    found = faults_of(table(shared, nobody, header=header), "town.csv")
+    assert [fault.partition(": ")[2] for fault in found] == [
+        "row 2 (a): posts.1.addresses.wecom: x is a/甲's",
+        "row 3 (b): posts.0.addresses..[key]: String should match pattern '^[a-z][a-z0-9-]{0,31}$'",
+        "row 3 (b): posts.0.addresses.: String should have at least 1 character",
+        "row 3 (b): addresses (丁): Extra inputs are not permitted",
+    ]
+
+
 def test_faults_of_a_spreadsheet_carry_its_row_numbers() -> None:
     text = table(
         "gov,政府,,county,,试验区,",
         "",
         "a,甲局,,county,gov,,tax,20260101,,,,,,,unit-training",
-        "b,乙局" + "," * 14 + "x",
+        "b,乙局" + "," * 15 + "x",
     )
     found = faults_of(text, "town.csv")
     assert [" ".join(fault.split(" ")[:5]) for fault in found] == [
