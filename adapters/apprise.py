@@ -121,13 +121,17 @@ class AppriseAdapter:
 
 
 def _library() -> Any:
-    """Apprise, which not everybody installs. What it and its helpers log can name a URL, so it goes nowhere."""
+    """Apprise, which not everybody installs. What it and its helpers log can name a URL, so it goes nowhere.
+
+    Below a warning it would be whole answers, and is not even made, whoever listens to these loggers themselves.
+    """
     try:
         library = importlib.import_module(MODULE)
     except ImportError:
         raise ConfigurationError("Apprise is not installed: install duban with the extra named apprise") from None
     for logger in map(logging.getLogger, LOGGERS):
         logger.propagate = False
+        logger.setLevel(logging.WARNING)
         if not logger.handlers:
             logger.addHandler(logging.NullHandler())
     return library

@@ -70,12 +70,17 @@ class Outgoing:
     via: str = ""
 
 
+LONGEST_SENDER, LONGEST_APP = 128, 64
+"""Characters that the inbox keeps of who wrote and of the app that was written to. No platform documents more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """One verified message or button press.
 
     `reply_to` is the key, or the receipt, of the message it answers, if the platform says. `via` is the adapter's own
     note of how to answer where it was said (a group, a session address); it may be a credential and is never shown.
+    `group` when others read there too, as far as the platform says.
     """
 
     connection: str
@@ -86,10 +91,13 @@ class Incoming:
     action: str = ""
     reply_to: str = ""
     via: str = ""
+    group: bool = False
 
     def content(self) -> dict[str, Any]:
         """What the inbox keeps beside its own columns."""
-        return {"text": self.text, "action": self.action, "reply_to": self.reply_to, "via": self.via}
+        return {
+            "text": self.text, "action": self.action, "reply_to": self.reply_to, "via": self.via, "group": self.group,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +157,18 @@ class Adapter(Protocol):
 
     platform: ClassVar[str]
     max_bytes: ClassVar[int]
-    can_button: ClassVar[bool]
-    can_update: ClassVar[bool]
-    per_minute: ClassVar[float]
+
+    @property
+    def can_button(self) -> bool: ...
+
+    @property
+    def can_update(self) -> bool: ...
 
     @property
     def can_answer(self) -> bool: ...
+
+    @property
+    def per_minute(self) -> float: ...
 
     @property
     def connection(self) -> str:

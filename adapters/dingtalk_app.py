@@ -133,13 +133,18 @@ class DingTalkAppConfig(ConnectionConfig):
     def _consistent(self) -> Self:
         if self.card_template and self.standard_card:
             raise ValueError("card_template and standard_card exclude each other")
-        if self.mode == "http" and (self.card_template or self.standard_card):
+        if self.mode == "http" and self.cards:
             raise ValueError('cards need mode = "stream": how an HTTP click is signed is not documented')
         if bool(self.event_token.get_secret_value()) != bool(self.event_aes_key.get_secret_value()):
             raise ValueError("event_token and event_aes_key go together")
         if self.event_aes_key.get_secret_value():
             wide_key(self.event_aes_key.get_secret_value())
         return self
+
+    @property
+    def cards(self) -> bool:
+        """Whether messages with buttons go out as cards."""
+        return self.standard_card or bool(self.card_template)
 
     @property
     def robot(self) -> str:
@@ -161,10 +166,8 @@ class DingTalkAppAdapter:
 
     platform: ClassVar[str] = "dingtalk-app"
     max_bytes: ClassVar[int] = 3_600  # long texts were seen cut near 5 600 bytes, and escaping can grow a card's text
-    can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     per_minute: ClassVar[float] = 600
-    can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
 
     def __init__(self, config: DingTalkAppConfig, state: State, now: Callable[[], datetime]) -> None:
@@ -172,6 +175,7 @@ class DingTalkAppAdapter:
         self.connection = config.name
         self.listens = config.mode == "stream"
         self.receives = not self.listens
+        self.can_button = self.can_update = config.cards  # text can do neither
         self._config = config
         self._now = now
         self._reader = Reader(config.name, config.client_id, config.session_url)
@@ -247,9 +251,8 @@ class DingTalkAppAdapter:
         via = Via.read(message.via)
         hook = via.hook if via.until > int(stamp(self._now())) + SESSION_MARGIN else ""
         targets = [f"{GROUP}{via.chat}", message.address] if via.chat else [message.address]
-        cards = bool(message.buttons) and (self._config.standard_card or bool(self._config.card_template))
         for target in targets:
-            if cards:
+            if message.buttons and self._config.cards:
                 yield partial(self._card, message, target)
             if hook:
                 yield partial(self._reply, message, hook, in_group=bool(via.chat))

@@ -63,6 +63,7 @@ class Reader:
             text=_said(data).strip(),
             reply_to=text_of(data, "originalProcessQueryKey"),
             via=via.write(),
+            group=in_group,
         )
 
     def click(self, frame_id: str, data: Mapping[str, Any]) -> Incoming | None:
@@ -81,6 +82,7 @@ class Reader:
             action=value,
             reply_to=text_of(data, "outTrackId") or text_of(data, "cardBizId"),
             via=Via(chat=text_of(data, "spaceId") if in_group else "").write(),
+            group=in_group,
         )
         return click if value else None
 

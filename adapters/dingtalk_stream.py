@@ -82,13 +82,17 @@ class Gateway:
         endpoint, ticket = text_of(found, "endpoint"), text_of(found, "ticket")
         if not (endpoint and ticket):
             raise RetryError("the gateway's answer holds no endpoint")
-        named = urlsplit(self.ws_url or endpoint)
+        try:
+            named = urlsplit(self.ws_url or endpoint)
+            address = URL(f"{named.geturl()}?ticket={quote_plus(ticket)}", encoded=True)
+        except ValueError:
+            raise RetryError("the gateway names no address") from None
         name = named.hostname or ""
         if not self.ws_url and name != host(self.http) and not name.endswith(OWN_DOMAIN):
             raise ConfigurationError(f"the gateway names {short(name)}, another host: set ws_url if that is right")
         if named.scheme != "wss" and not (named.scheme == "ws" and self.plain_allowed):
             raise ConfigurationError("the long connection is not encrypted")
-        return URL(f"{named.geturl()}?ticket={quote_plus(ticket)}", encoded=True)
+        return address
 
 
 class LongConnection:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from adapters.base import Incoming, MalformedError, Received, Request, Response, UnverifiedError
+from adapters.base import LONGEST_SENDER, Incoming, MalformedError, Received, Request, Response, UnverifiedError
 from adapters.crypto import feishu_decrypt, same
 
 MESSAGE, CLICK, URL_CHECK = "im.message.receive_v1", "card.action.trigger", "url_verification"
@@ -120,6 +120,7 @@ class Reader:
                 text=_without_mentions(_said(message), names, in_group=in_group),
                 reply_to=answers,
                 via=name if in_group else "",
+                group=in_group,
             ),
         )
 
@@ -140,8 +141,8 @@ class Reader:
     def _person(self, ids: Json) -> str:
         """The configured kind of id; where a permission for it is missing, the one that is always there."""
         found = _text(ids, self.id_type) or _text(ids, "open_id")
-        if not found:
-            raise MalformedError("an event without its person")
+        if not 0 < len(found) <= LONGEST_SENDER:
+            raise MalformedError("a person's id is missing, or too long")
         return found
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -85,7 +86,7 @@ class LongConnection:
     def _configure(self, found: object) -> None:
         every = found.get("PingInterval") if isinstance(found, dict) else None
         if isinstance(every, (int, float)) and every > 0:
-            self.ping_every = min(RAREST_PING, max(SOONEST_PING, float(every)))
+            self.ping_every = float(min(RAREST_PING, max(SOONEST_PING, every)))
 
     def _checked(self, url: str) -> str:
         """The platform names a host of its own; a configured one takes its place, any other is refused."""
@@ -201,7 +202,7 @@ def _loaded(payload: bytes) -> object:
 
 def _service(url: SplitResult) -> int:
     found = parse_qs(url.query).get("service_id", ["0"])[0]
-    return int(found) if found.isascii() and found.isdigit() else 0
+    return int(found) if re.fullmatch(r"[0-9]{1,19}", found) else 0
 
 
 def _refused(error: aiohttp.WSServerHandshakeError) -> AdapterError:

@@ -114,7 +114,7 @@ class Http:
         """One call. Raises RetryError when the platform cannot be reached, is busy (429) or faulty (5xx)."""
         url = path if "://" in path else f"{self.base}{path}"
         self._check(url)
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body, ensure_ascii=False).encode()
+        data = body if isinstance(body, (bytes, type(None))) else _json(body)
         kind = {"Content-Type": "application/json; charset=utf-8"} if data is not None else {}
         try:
             async with self.session.request(
@@ -147,6 +147,11 @@ class Http:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    """As UTF-8, which has no place for half a character: such a one is shown as a question mark."""
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace")
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:

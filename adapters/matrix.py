@@ -148,19 +148,17 @@ class MatrixAdapter:
 
     platform: ClassVar[str] = "matrix"
     max_bytes: ClassVar[int] = 10_000  # an edit holds the text twice, and JSON and `neutral` may grow it, within 65 536
-    can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
     can_mention: ClassVar[bool] = True
     receives: ClassVar[bool] = False
     listens: ClassVar[bool] = True
-    per_minute: ClassVar[float] = 4
 
     def __init__(self, config: MatrixConfig, state: State, now: Callable[[], datetime]) -> None:
         del now  # nothing here is signed with a time
         self.connection = config.name
-        self.per_minute = config.per_minute  # type: ignore[misc]  # a server's limit, not the platform's
-        self.can_button = config.reactions  # type: ignore[misc]
+        self.per_minute = config.per_minute  # a server's limit, not the platform's
+        self.can_button = config.reactions
         self.first_wait, self.longest_wait, self.poll = 1.0, 60.0, 12.0
         self._config = config
         self._state = state
@@ -444,8 +442,9 @@ class MatrixAdapter:
         action = ours.action(text_of(event.relation.get("key"))) if ours else ""
         if not ours or not action:
             return None
-        via = room if await self._best(self._is_pair(room)) else f"{room} {event.target}"
-        return self._incoming(event, action=action, reply_to=ours.key, via=via)
+        pair = await self._best(self._is_pair(room))
+        via = room if pair else f"{room} {event.target}"
+        return self._incoming(event, action=action, reply_to=ours.key, via=via, group=not pair)
 
     async def _told(self, room: str, event: Event) -> Incoming | None:
         text = words(event)
@@ -458,9 +457,9 @@ class MatrixAdapter:
             return self._incoming(event, text=text, reply_to=reply_to, via=room)
         if not ours and not is_called(event, await self._me(), names):
             return None
-        return self._incoming(event, text=text, reply_to=reply_to, via=f"{room} {event.number}")
+        return self._incoming(event, text=text, reply_to=reply_to, via=f"{room} {event.number}", group=True)
 
-    def _incoming(self, event: Event, **said: str) -> Incoming:
+    def _incoming(self, event: Event, **said: Any) -> Incoming:
         return Incoming(self.connection, self._user[:64], event.number, event.sender, **said)
 
     async def _answered(self, room: str, event: str) -> Ours | None:

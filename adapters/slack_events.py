@@ -84,6 +84,7 @@ class Reader:
             text=spoken(text_of(event, "text"), bots, addressed=not direct),
             reply_to=f"{channel}:{thread}" if thread and thread != stamp else "",
             via=Via(channel, thread if direct else thread or stamp).write(),
+            group=not direct,
         )
 
     def _clicks(self, data: Mapping[str, Any], now: datetime) -> Iterator[Incoming]:
@@ -109,6 +110,7 @@ class Reader:
                 action=text_of(action, "value"),
                 reply_to=f"{channel}:{stamp}",
                 via=Via(channel, thread, url if usable else "", until if usable else 0).write(),
+                group=not channel.startswith("D"),
             )
 
 

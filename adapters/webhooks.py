@@ -41,8 +41,8 @@ class Webhooks:
         if receiver is None:
             return Response(404)
         body = await _body(request)
-        if body is None:
-            return Response(413)
+        if isinstance(body, Response):
+            return body
         headers = {key.lower(): value for key, value in request.headers.items()}
         try:
             received = receiver.receive(Request(request.method, dict(request.query), headers, body), self.now())
@@ -59,11 +59,14 @@ class Webhooks:
         return received.response
 
 
-async def _body(request: web.Request) -> bytes | None:
-    """The raw bytes, or None when there are too many, whatever the header claims."""
+async def _body(request: web.Request) -> bytes | Response:
+    """The raw bytes, or a refusal: they are too many, or not packed as the headers claim."""
     body = bytearray()
-    async for chunk in request.content.iter_chunked(64 * 1024):
-        body += chunk
-        if len(body) > BIGGEST:
-            return None
+    try:
+        async for chunk in request.content.iter_chunked(64 * 1024):
+            body += chunk
+            if len(body) > BIGGEST:
+                return Response(413)
+    except web.RequestPayloadError:
+        return Response(400)
     return bytes(body)

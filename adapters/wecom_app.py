@@ -6,7 +6,7 @@ Sources: WeCom 91039 (token), 90236 (send), 90248 (application chats), 94888 (ca
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Self
@@ -17,6 +17,7 @@ from defusedxml.ElementTree import fromstring
 from pydantic import Field, SecretStr, model_validator
 
 from adapters.base import (
+    LONGEST_SENDER,
     AdapterError,
     Finding,
     Incoming,
@@ -39,10 +40,10 @@ from adapters.wecom_parts import (
     button_card,
     errcode,
     fits_card,
-    heading,
     key_of,
     member,
     notice_card,
+    outcome,
     plain,
     shortened,
     succeeded,
@@ -51,9 +52,11 @@ from adapters.wecom_parts import (
 )
 
 BASE = "https://qyapi.weixin.qq.com"
+UPDATE = "/cgi-bin/message/update_template_card"
 REPLAY_WINDOW = 3600
 """Wide, because nobody says whether a callback sent again carries a new timestamp."""
 CODE_LIFETIME = 72 * 3600
+CODES_KEPT = 4
 SKEW = 300
 LABEL = 20
 CHAT = re.compile(r"[0-9A-Za-z_\-]{1,64}")
@@ -176,9 +179,7 @@ class WecomAppAdapter:
             for button in card["button_list"]:
                 button["type"] = 0
             sent = await self._deliver(who, message, card, "template_card")
-            # A duplicate that was suppressed may come without a code; the first one's still holds.
-            if sent.get("response_code"):
-                await self._keep(receipt, sent["response_code"])
+            await self._keep(receipt, sent.get("response_code"))
         return receipt
 
     async def _deliver(self, who: str, message: Outgoing, content: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
@@ -202,32 +203,50 @@ class WecomAppAdapter:
         return message.key
 
     async def update(self, receipt: str, message: Outgoing) -> str:
-        """Change a card through its response code: good for one change, 72 hours, renewed by every click."""
-        code, _, since = (await self._state.get(_slot(receipt))).partition(" ")
-        if not code or self._now().timestamp() - float(since) > CODE_LIFETIME:
-            raise RecipientError("the card can no longer be changed")
-        target = {"userids": [member(message.address)], "agentid": self._config.agent_id, "response_code": code}
-        body = target | self._changed(receipt, message)
-        data = await self._call("POST", "/cgi-bin/message/update_template_card", body=body)
-        await self._keep(receipt, data.get("response_code"))
-        return receipt
+        """Change a card through a response code: each is good for one change within 72 hours."""
+        body = {"userids": [member(message.address)], "agentid": self._config.agent_id}
+        body |= self._changed(receipt, message)
+        codes = await self._codes(receipt)
+        while codes:
+            code = codes.pop()[0]
+            answer = await self._answer("POST", UPDATE, body=body | {"response_code": code})
+            refused = errcode(answer.json())
+            # Nobody documents what is said of a code that no longer holds: any errcode of no other meaning.
+            if refused in FAULTS or refused in {0, None}:
+                data = succeeded(answer.json(), answer.status, FAULTS)
+                await self._put(receipt, codes)
+                await self._keep(receipt, data.get("response_code"))
+                return receipt
+        await self._put(receipt, codes)
+        raise RecipientError("the card can no longer be changed")
 
     def _changed(self, receipt: str, message: Outgoing) -> dict[str, Any]:
         if buttons := usable(message.buttons):
             return {"template_card": button_card(receipt, message.text, buttons)}
         if self._config.card_url:
             return {"template_card": notice_card(receipt, message.text, self._config.card_url)}
-        return {"button": {"replace_name": shortened(heading(message.text)[0], LABEL)}}
+        return {"button": {"replace_name": shortened(outcome(message.text), LABEL)}}
 
     async def _note_click(self, via: str) -> None:
         kind, _, rest = via.partition(" ")
         if kind == "click":
             task, _, code = rest.partition(" ")
-            if code:
-                await self._keep(task, code)
+            await self._keep(task, code)
 
     async def _keep(self, task: str, code: object) -> None:
-        await self._state.put(_slot(task), f"{code} {self._now().timestamp():.0f}" if code else "")
+        codes, new = await self._codes(task), str(code or "")
+        if new.split() == [new] and new not in dict(codes):
+            await self._put(task, [*codes, (new, self._now().timestamp())])
+
+    async def _codes(self, task: str) -> list[tuple[str, float]]:
+        """The card's codes and when they came, the newest last: one from sending it, one from each click."""
+        pairs = (line.partition(" ") for line in (await self._state.get(_slot(task))).splitlines())
+        codes = [(code, float(since)) for code, _, since in pairs]
+        return [one for one in codes if self._now().timestamp() - one[1] <= CODE_LIFETIME]
+
+    async def _put(self, task: str, codes: Sequence[tuple[str, float]]) -> None:
+        lines = (f"{code} {since:.0f}" for code, since in codes[-CODES_KEPT:])
+        await self._state.put(_slot(task), "\n".join(lines))
 
     async def _fetch_token(self) -> tuple[str, float]:
         answer = await self._http.call("GET", "/cgi-bin/gettoken", query=self._credentials())
@@ -239,11 +258,15 @@ class WecomAppAdapter:
     async def _call(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
+        answer = await self._answer(method, path, body=body, query=query)
+        return succeeded(answer.json(), answer.status, FAULTS)
+
+    async def _answer(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, query: Mapping[str, str] | None = None
+    ) -> Answer:
         """One call with the token; with a new one where the platform says that it died."""
         answer = await self._once(method, path, body, query)
-        if errcode(answer.json()) in STALE:
-            answer = await self._once(method, path, body, query)
-        return succeeded(answer.json(), answer.status, FAULTS)
+        return await self._once(method, path, body, query) if errcode(answer.json()) in STALE else answer
 
     async def _once(
         self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, str] | None
@@ -286,6 +309,8 @@ class WecomAppAdapter:
         app = f"{self._config.corp_id}:{self._config.agent_id}"
         if not sender:
             return None
+        if len(sender) > LONGEST_SENDER:
+            raise MalformedError("a userid is too long")
         if kind in TYPED and (number := _text(inner, "MsgId")):
             return Incoming(self.connection, app, number, sender, text=_text(inner, "Content"), via="user")
         if kind == "event" and _text(inner, "Event") == "template_card_event":

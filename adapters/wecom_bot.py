@@ -19,9 +19,12 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
+import structlog
 from pydantic import Field, SecretStr
 
 from adapters.base import (
+    LONGEST_APP,
+    LONGEST_SENDER,
     AdapterError,
     Button,
     ConfigurationError,
@@ -41,17 +44,18 @@ from adapters.wecom_parts import (
     button_card,
     errcode,
     fits_card,
-    heading,
     key_of,
     marked,
     member,
     notice_card,
+    outcome,
     refusal,
     shortened,
     task_id,
     usable,
 )
 
+log = structlog.get_logger()
 BASE = "wss://openws.work.weixin.qq.com"
 CALLBACKS = frozenset({"aibot_msg_callback", "aibot_event_callback"})
 ACK, CLICK_WINDOW = 8.0, 5.0
@@ -141,7 +145,7 @@ class Line:
         with contextlib.suppress(aiohttp.ClientError, OSError):
             async for received in self._socket:
                 frame = _object(received.data) if received.type is aiohttp.WSMsgType.TEXT else {}
-                if str(frame.get("cmd")) in CALLBACKS:
+                if _text_of(frame, "cmd") in CALLBACKS:
                     await self.frames.put(frame)
                 elif (waiting := self._waiting.get(_req_id(frame))) is not None and not waiting.done():
                     waiting.set_result(frame)
@@ -250,7 +254,7 @@ class WecomBotAdapter:
         if message is None:
             return
         if message.action:
-            task = str(_inside(body, "event", "template_card_event").get("task_id"))
+            task = _text_of(_inside(body, "event", "template_card_event"), "task_id")
             _remember(self._clicks, task, (req_id, monotonic()))
         await self._commit(message, on_message)
 
@@ -260,6 +264,9 @@ class WecomBotAdapter:
         while True:
             try:
                 await on_message(message)
+            except ValueError as error:  # it fits no column: it would hold up everybody's for ever
+                log.warning("a message cannot be kept", action="listen", connection=self.connection, error=str(error))
+                return
             except Exception:  # noqa: BLE001  whatever the store's trouble is, it passes or the process ends
                 await asyncio.sleep(wait)
                 wait = min(self.longest_wait, wait * 2)
@@ -327,7 +334,7 @@ class WecomBotAdapter:
         if self._config.card_url:
             return notice_card(receipt, message.text, self._config.card_url)
         card = button_card(receipt, message.text, ())
-        label = shortened(heading(message.text)[0], LABEL)
+        label = shortened(outcome(message.text), LABEL)
         return card | {"button_list": [{"text": label, "style": 2, "key": NOTHING}]}
 
     async def _ask(self, cmd: str, body: Mapping[str, Any], req_id: str = "") -> None:
@@ -359,22 +366,23 @@ class WecomBotAdapter:
 
 
 def read(body: Mapping[str, Any], connection: str, req_id: str, bot_name: str = "") -> Incoming | None:
-    """A callback's body as a message; None for what nobody has to answer (100719, 101027)."""
-    sender, number = str(_inside(body, "from").get("userid") or ""), str(body.get("msgid") or "")
-    if not sender or not number:
+    """A callback's body as a message; None for what nobody has to answer (100719, 101027), or nobody can keep."""
+    sender, number = _text_of(_inside(body, "from"), "userid"), _text_of(body, "msgid")
+    app, chat = _text_of(body, "aibotid"), _text_of(body, "chatid")
+    if not (sender and number) or len(sender) > LONGEST_SENDER or len(app) > LONGEST_APP:
         return None
-    app, chat = str(body.get("aibotid") or ""), str(body.get("chatid") or "")
     if body.get("msgtype") != "event":
         said = _said(body)
         text = _unmentioned(said, bot_name) if chat else said.strip()
-        return Incoming(connection, app, number, sender, text=text, via=f"reply {req_id} {chat}")
+        return Incoming(connection, app, number, sender, text=text, via=f"reply {req_id} {chat}", group=bool(chat))
     event = _inside(body, "event")
     click = _inside(event, "template_card_event")
-    action = str(click.get("event_key") or "")
+    action = _text_of(click, "event_key")
     if event.get("eventtype") != "template_card_event" or action in {"", NOTHING}:
         return None
-    task = str(click.get("task_id") or "")
-    return Incoming(connection, app, number, sender, action=action, reply_to=key_of(task), via=f"click {req_id} {chat}")
+    task = _text_of(click, "task_id")
+    via = f"click {req_id} {chat}"
+    return Incoming(connection, app, number, sender, action=action, reply_to=key_of(task), via=via, group=bool(chat))
 
 
 def _conversation(address: str) -> tuple[str, dict[str, Any]]:
@@ -389,12 +397,12 @@ def _conversation(address: str) -> tuple[str, dict[str, Any]]:
 
 def _said(body: Mapping[str, Any]) -> str:
     """The words of a message: typed, spoken, or those between pictures; none for a file."""
-    kind = str(body.get("msgtype"))
+    kind = _text_of(body, "msgtype")
     if kind in {"text", "voice"}:
-        return str(_inside(body, kind).get("content") or "")
+        return _text_of(_inside(body, kind), "content")
     items = _inside(body, "mixed").get("msg_item")
     parts = [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-    return "\n".join(str(_inside(part, "text").get("content") or "") for part in parts if part.get("msgtype") == "text")
+    return "\n".join(_text_of(_inside(part, "text"), "content") for part in parts if part.get("msgtype") == "text")
 
 
 def _unmentioned(text: str, bot_name: str) -> str:
@@ -428,7 +436,13 @@ def _inside(body: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 
 
 def _req_id(frame: Mapping[str, Any]) -> str:
-    return str(_inside(frame, "headers").get("req_id") or "")
+    return _text_of(_inside(frame, "headers"), "req_id")
+
+
+def _text_of(data: Mapping[str, Any], key: str) -> str:
+    """A string that a database takes; an empty one for anything else."""
+    value = data.get(key)
+    return value.replace("\x00", "").encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: object) -> None:

@@ -24,6 +24,9 @@ TASK = re.compile(r"[0-9A-Za-z_-]{1,100}")
 TITLE, SUBTITLE = 26, 112
 """Characters a card shows of its title and of its text (101032); more is cut by the client."""
 
+SHORTEST = 12
+"""Characters that a piece of a text needs to say anything."""
+
 MOST_BUTTONS = 6
 LONGEST_KEY = 1024
 STYLES: Mapping[str, int] = {"primary": 1, "plain": 2, "danger": 3}
@@ -81,12 +84,17 @@ def member(address: str) -> str:
 
 def plain(text: str) -> str:
     """Text in which nothing is a mention or a link; as many bytes as before, so that limits hold."""
-    return TAG.sub("(", text)
+    return TAG.sub("(", encodable(text))
 
 
 def marked(text: str) -> str:
     """Text for a Markdown message in which nothing is markup: the signs become their full-width twins."""
-    return HEADING.sub("＃", text).translate(MARKUP)
+    return HEADING.sub("＃", encodable(text)).translate(MARKUP)
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: half a character, as a careless cut leaves it, becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 def shortened(text: str, limit: int) -> str:
@@ -100,6 +108,21 @@ def heading(text: str) -> tuple[str, str]:
     return first.strip(), rest.strip()
 
 
+def outcome(text: str) -> str:
+    """The last paragraph in one line: what became of what stands above it."""
+    return " ".join(line.strip() for line in plain(text).strip().rpartition("\n\n")[2].splitlines())
+
+
+def condensed(text: str, limit: int) -> str:
+    """The lines that say most: details are indented and go first; the last paragraph says what to do, and stays."""
+    if len(text) <= limit:
+        return text
+    before, _, last = text.rpartition("\n\n")
+    named = "\n".join(line for line in before.splitlines() if line.strip() and not line[0].isspace())
+    spare = limit - len(last) - 1
+    return f"{shortened(named, spare)}\n{last}" if named and spare >= SHORTEST else shortened(last, limit)
+
+
 def fits_card(text: str) -> bool:
     """Whether a card shows the whole text."""
     first, rest = heading(text)
@@ -108,7 +131,7 @@ def fits_card(text: str) -> bool:
 
 def task_id(connection: str, message: Outgoing) -> str:
     """An id no other card of the app has, the same at every attempt: the key, then a digest of what is said to whom."""
-    said = f"{connection}\0{message.key}\0{message.address}\0{message.text}"
+    said = f"{connection}\0{message.key}\0{message.address}\0{encodable(message.text)}"
     digest = hashlib.sha256(said.encode()).hexdigest()[:16]
     return f"{message.key if TASK.fullmatch(message.key) else 'x'}@{digest}"
 
@@ -151,7 +174,7 @@ def notice_card(task: str, text: str, url: str) -> dict[str, Any]:
 def _face(kind: str, task: str, text: str) -> dict[str, Any]:
     first, rest = heading(plain(text))
     face = {"card_type": kind, "main_title": {"title": shortened(first, TITLE)}, "task_id": task}
-    return face | ({"sub_title_text": shortened(rest, SUBTITLE)} if rest else {})
+    return face | ({"sub_title_text": condensed(rest, SUBTITLE)} if rest else {})
 
 
 class Pace:

@@ -39,6 +39,8 @@ class Poster:
     platform: ClassVar[str] = "sink"
     max_bytes: ClassVar[int] = 20_000
     can_button: ClassVar[bool] = True
+    can_answer: ClassVar[bool] = True
+    can_update: ClassVar[bool] = False
     per_minute: ClassVar[float] = 0
     connection = "sink"
 

@@ -2,14 +2,12 @@ import asyncio
 import importlib
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -17,36 +15,9 @@ from pydantic import ValidationError
 from adapters import apprise as ours
 from adapters.apprise import ADDRESS, AppriseAdapter, AppriseConfig, neutral
 from adapters.base import Button, ConfigurationError, Outgoing, RecipientError, RetryError
+from tests.adapters.doubles.apprise import PASSWORD, Gateway, installed
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-PASSWORD = "s3cr3t-gateway-key"
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
-
-
-class Gateway:
-    """A service on this machine that takes Apprise's JSON notifications."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.taken: list[tuple[str, dict[str, Any]]] = []
-        self.statuses: list[int] = []
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Gateway"]:
-        app = web.Application()
-        app.add_routes([web.post("/{path:.*}", self._take)])
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.url = "json://user:{}@{}:{}".format(PASSWORD, *runner.addresses[0][:2])
-        yield self
-        await runner.cleanup()
-
-    async def _take(self, request: web.Request) -> web.Response:
-        status = self.statuses.pop(0) if self.statuses else 200
-        if status == 200:
-            self.taken.append((request.path, await request.json()))
-        return web.Response(status=status, headers={"Location": "/elsewhere"}, text=f"refused {PASSWORD}")
 
 
 class NoState:
@@ -62,12 +33,8 @@ class NoState:
 @pytest.fixture
 async def far() -> AsyncIterator[Gateway]:
     installed()
-    async with Gateway().running() as gateway:
+    async with Gateway() as gateway:
         yield gateway
-
-
-def installed() -> None:
-    pytest.importorskip("apprise", reason="Apprise is not installed: pip install apprise")
 
 
 def config(url: str, **more: Any) -> AppriseConfig:
@@ -208,6 +175,18 @@ async def test_no_secret_is_in_errors_or_logs_or_shown(far: Gateway, logged: Str
         config(f"{PASSWORD} x")
     shown += [str(wrong.value), str(broken.value), str(refused.value)]
     assert PASSWORD not in "\n".join([*shown, logged.getvalue()])
+
+
+async def test_who_listens_to_its_own_loggers_hears_no_answers(far: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    mail = adapter(far.url)
+    far.statuses.append(502)
+    into = logging.getLogger("apprise")
+    into.addHandler(caplog.handler)
+    with caplog.at_level(logging.DEBUG), pytest.raises(RetryError):
+        await mail.send(message())
+    into.removeHandler(caplog.handler)
+    assert "502" in caplog.text
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,17 @@ async def test_buttons_that_cannot_be_shown_are_left_out(far: DingTalk) -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "able"),
+    [
+        ({}, False), ({"mode": "http"}, False), ({"card_template": TEMPLATE}, True), ({"standard_card": True}, True),
+    ],
+)  # fmt: skip
+async def test_only_with_cards_it_offers_buttons_and_changes(far: DingTalk, more: dict[str, Any], able: bool) -> None:
+    async with app_of(far, **more) as app:
+        assert (app.can_button, app.can_update) == (able, able)
+
+
+@pytest.mark.parametrize(
     ("address", "raised", "after"),
     [("gone01", RecipientError, 0), ("filtered01", RecipientError, 0), ("busy01", RetryError, 60)],
 )

@@ -102,7 +102,7 @@ def test_the_url_check_needs_no_signature_but_the_key_and_the_token() -> None:
 
 def test_a_group_message_is_read_without_the_mention() -> None:
     received = APP.receive(recorded(VECTORS["feishu-im-message-1"]), NEW_YEAR)
-    assert received.messages == (Incoming("county", "cli_0001", "om_1", "ou_1", "完成 42", via="om_1"),)
+    assert received.messages == (Incoming("county", "cli_0001", "om_1", "ou_1", "完成 42", via="om_1", group=True),)
 
 
 def test_the_click_of_another_card_is_read_as_text() -> None:

@@ -280,6 +280,27 @@ async def test_a_card_changes_once_after_sending_and_once_after_each_click(app: 
     assert wecom.updated[1]["button"] == {"replace_name": "已报结"}
 
 
+async def test_what_a_click_does_not_change_the_code_of_sending_still_does(app: WecomAppAdapter, wecom: Wecom) -> None:
+    receipt = await app.send(message(buttons=BUTTONS))
+    (clicked,) = app.receive(wecom.click(receipt, "report:42", int(NOON.timestamp())), NOON).messages
+    await app.send(message("已签收", "9", via=clicked.via))
+    for text in ("已签收", "已报结"):
+        await app.update(receipt, message(text))
+    assert [body["button"]["replace_name"] for body in wecom.updated] == ["已签收", "已报结"]
+    with pytest.raises(RecipientError):
+        await app.update(receipt, message("已销号"))
+
+
+async def test_a_change_whose_answer_was_lost_is_not_tried_for_ever(app: WecomAppAdapter, wecom: Wecom) -> None:
+    receipt = await app.send(message(buttons=BUTTONS))
+    wecom.fault(UPDATE, "reset")
+    with pytest.raises(RetryError):
+        await app.update(receipt, message("已签收"))
+    with pytest.raises(RecipientError):
+        await app.update(receipt, message("已签收"))
+    assert len(wecom.updated) == 1
+
+
 async def test_a_card_remembers_its_code_across_a_restart(make: Make, wecom: Wecom) -> None:
     memory = Memory()
     receipt = await make(memory).send(message(buttons=BUTTONS))
@@ -328,9 +349,10 @@ async def test_a_suppressed_duplicate_does_not_forget_the_response_code(app: Wec
     assert len(wecom.updated) == 1
 
 
-async def test_a_click_without_response_code_keeps_the_old_one(app: WecomAppAdapter, wecom: Wecom) -> None:
+@pytest.mark.parametrize("code", ["", " ", "a b", "a\nb 1"])
+async def test_a_click_without_a_response_code_keeps_the_old_one(app: WecomAppAdapter, wecom: Wecom, code: str) -> None:
     receipt = await app.send(message(buttons=BUTTONS))
-    await app.send(message("已签收", "8", via=f"click {receipt} "))
+    await app.send(message("已签收", "8", via=f"click {receipt} {code}"))
     await app.update(receipt, message("已签收"))
     assert len(wecom.updated) == 1
 

@@ -63,6 +63,7 @@ class Person:
         self.adapter = adapter
         self.committed: asyncio.Queue[Incoming] = asyncio.Queue()
         self.trouble = 0
+        self.unfit = ""
         self.task: asyncio.Task[None] | None = None
         self._wecom = wecom
 
@@ -77,6 +78,8 @@ class Person:
                 await asyncio.sleep(0.005)
 
     async def commit(self, message: Incoming) -> None:
+        if message.text == self.unfit:
+            raise ValueError("it fits no column")
         if self.trouble:
             self.trouble -= 1
             raise OSError("the store is away")
@@ -279,10 +282,10 @@ async def test_a_click_carries_its_value_and_its_card_changes_in_time(bot: Perso
     req_id = await wecom.push(event)
     click = await bot.heard()
     assert (click.action, click.reply_to, click.message_id) == ("report:42", "7", "CAIQ-5")
-    assert await bot.adapter.update(receipt, message("已报结\n年度报告")) == receipt
+    assert await bot.adapter.update(receipt, message("年度报告\n\n1. 已报结\n2. 已签收")) == receipt
     (update,) = wecom.updated
     assert update["headers"]["req_id"] == req_id
-    assert update["body"]["template_card"]["button_list"] == [{"text": "已报结", "style": 2, "key": "-"}]
+    assert update["body"]["template_card"]["button_list"] == [{"text": "1. 已报结 2. 已签收", "style": 2, "key": "-"}]
     await bot.adapter.send(message("已报结", via=click.via))
     assert sent(wecom)[-1]["chatid"] == "wrCHATID1"
 
@@ -338,6 +341,12 @@ async def test_other_events_and_nonsense_are_ignored(bot: Person, wecom: Wecom) 
 async def test_a_message_is_kept_until_the_store_takes_it(bot: Person) -> None:
     bot.trouble = 3
     assert (await bot.says(GROUP)).text == "报结 42"
+
+
+async def test_a_message_that_no_column_holds_does_not_hold_up_those_behind_it(bot: Person, wecom: Wecom) -> None:
+    bot.unfit = "报结 42"
+    await wecom.push(payload(GROUP))
+    assert (await bot.says(CLICK)).action
 
 
 async def test_messages_stay_in_order_and_repeat_with_the_same_id(bot: Person, wecom: Wecom) -> None:

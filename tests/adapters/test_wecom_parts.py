@@ -13,6 +13,7 @@ from adapters.wecom_parts import (
     key_of,
     marked,
     member,
+    outcome,
     plain,
     public,
     refusal,
@@ -24,6 +25,7 @@ from tests.adapters.doubles.wecom import card_fault
 
 RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 WORDS = st.text(max_size=300)
+BUTTONS = [Button("签收", "acknowledge:42")]
 
 
 class Seconds:
@@ -109,6 +111,31 @@ def test_a_short_text_fits_a_card_and_a_long_one_does_not() -> None:
     assert fits_card("标题\n" + "字" * 112)
     assert not fits_card("标题\n" + "字" * 113)
     assert not fits_card("题" * 27)
+
+
+def test_a_card_that_cannot_hold_everything_leaves_out_the_details_and_keeps_the_end() -> None:
+    items = "\n\n".join(f"{number}. 年度报告 #{number}\n   截止 2026年1月31日\n   {'依据' * 9}" for number in (1, 2, 3))
+    card = button_card("t", f"【提醒】3 项\n\n{items}\n\n点按钮\n\n1. 已签收\n3. 已签收", BUTTONS)
+    assert card["sub_title_text"] == "1. 年度报告 #1\n2. 年度报告 #2\n3. 年度报告 #3\n点按钮\n1. 已签收\n3. 已签收"
+
+
+@pytest.mark.parametrize(
+    ("last", "shown"), [(90, "名" * 20 + "…\n" + "末" * 90), (105, "末" * 105), (113, "末" * 111 + "…")]
+)
+def test_the_end_of_a_long_text_is_worth_more_than_its_beginning(last: int, shown: str) -> None:
+    card = button_card("t", f"【提醒】\n{'名' * 99}\n\n{'末' * last}", BUTTONS)
+    assert card["sub_title_text"] == shown
+
+
+def test_what_became_of_it_is_the_last_paragraph_in_one_line() -> None:
+    assert outcome("【提醒】\n\n1. 年度报告\n\n1. 已报结\n2. 已签收\n") == "1. 已报结 2. 已签收"
+    assert outcome("已报结") == "已报结"
+
+
+def test_half_a_character_is_sent_as_a_question_mark() -> None:
+    message = Outgoing("42", "zhangsan", "前\ud83d后")
+    assert plain(message.text) == marked(message.text) == "前?后"
+    assert key_of(task_id("wecom", message)) == "42"
 
 
 def test_the_platforms_words_are_cut_before_hint_address_and_credential() -> None:

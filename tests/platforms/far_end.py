@@ -66,6 +66,9 @@ class FarEnd(ABC):
     async def ready(self) -> None:  # noqa: B027  most platforms call over HTTP
         """Return when the platform can reach us: at once where it calls over HTTP."""
 
+    async def mended(self) -> None:  # noqa: B027  a call over HTTP opens its own
+        """Return when a line that broke stands again, where sending needs one."""
+
     @asynccontextmanager
     async def listened(self, adapter: Adapter) -> AsyncIterator[None]:
         """Around an adapter that runs alone: holds its line open where there is no sending without one."""

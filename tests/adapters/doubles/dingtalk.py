@@ -36,6 +36,7 @@ TOKEN, GATEWAY, STATUS = (
     "/v1.0/robot/oToMessages/readStatus",
 )
 WEBHOOK, BY_SESSION = "/robot/send", "/robot/sendBySession"
+SENDING = (OTO, GROUPS, CREATE, STANDARD, WEBHOOK, BY_SESSION)
 MESSAGES, CLICKS = "/v1.0/im/bot/messages/get", "/v1.0/card/instances/callback"
 QPS = "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi"
 NO_PERMISSION = "Forbidden.AccessDenied.AccessTokenPermissionDenied"
@@ -75,14 +76,21 @@ class NoState:
 
 
 class DingTalk:
-    """The platform. `said` is what took effect, in order; `faults` is what callers did against the documents."""
+    """The platform. `said` is what took effect, in order; `faults` is what callers did against the documents.
+
+    `unknown` are users it does not know. Setting `secret` or `robot_secret` anew makes what callers hold worthless.
+    """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self.url = ""
+        self.secret = CLIENT_SECRET
+        self.robot_secret = ROBOT_SECRET
+        self.unknown: set[str] = set()
         self.calls: list[tuple[str, str, Any]] = []
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.instead: dict[str, deque[Answer]] = defaultdict(deque)
+        self.instead_of_sending: deque[Answer] = deque()
         self.faults: list[str] = []
         self.tokens: set[str] = set()
         self.issued = 0
@@ -113,7 +121,7 @@ class DingTalk:
         ]
         app.add_routes([web.route(method, path, self._handler(path, serve)) for method, path, serve in routes])
         app.add_routes([web.get("/connect", self._connect)])
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -130,6 +138,10 @@ class DingTalk:
     def fail(self, path: str, *answers: Answer) -> None:
         """Answer the next requests to a path so."""
         self.instead[path].extend(answers)
+
+    def fail_next(self, *answers: Answer) -> None:
+        """Answer the next messages so, whichever way they are sent."""
+        self.instead_of_sending.extend(answers)
 
     def expire(self) -> None:
         """Every token so far is worth nothing."""
@@ -175,7 +187,7 @@ class DingTalk:
             body = json.loads(raw) if raw else None
             self.calls.append((request.method, path, body))
             self._changed.set()
-            planned = self.instead[path].popleft() if self.instead[path] else None
+            planned = self._planned(path)
             if planned is not None and not planned.after:
                 return await self._misbehave(request, planned)
             try:
@@ -188,6 +200,11 @@ class DingTalk:
             return answer if isinstance(answer, web.StreamResponse) else web.json_response(answer)
 
         return handle
+
+    def _planned(self, path: str) -> Answer | None:
+        if self.instead[path]:
+            return self.instead[path].popleft()
+        return self.instead_of_sending.popleft() if path in SENDING and self.instead_of_sending else None
 
     async def _misbehave(self, request: web.Request, planned: Answer) -> web.StreamResponse:
         if planned.hang:
@@ -210,7 +227,7 @@ class DingTalk:
         return handle
 
     async def _token(self, _: web.Request, body: Any) -> Any:
-        if body != {"appKey": CLIENT, "appSecret": CLIENT_SECRET}:
+        if body != {"appKey": CLIENT, "appSecret": self.secret}:
             return refusal(400, "invalidClientIdOrSecret")
         await asyncio.sleep(0.01)
         self.issued += 1
@@ -226,7 +243,7 @@ class DingTalk:
         assert body["msgKey"] == "sampleText"
         assert set(json.loads(body["msgParam"])) == {"content"}
         lists = {
-            "invalidStaffIdList": [one for one in users if one.startswith("gone")],
+            "invalidStaffIdList": [one for one in users if self._is_gone(one)],
             "flowControlledStaffIdList": [one for one in users if one.startswith("busy")],
             "filteredStaffIdList": [one for one in users if one.startswith("filtered")],
         }
@@ -255,7 +272,7 @@ class DingTalk:
         space = body["openSpaceId"].removeprefix("dtv1.card//")
         model = {"IM_GROUP": "imGroupOpenDeliverModel", "IM_ROBOT": "imRobotOpenDeliverModel"}[space.split(".")[0]]
         assert body[model]["robotCode"] == CLIENT
-        reached = not space.split(".", 1)[1].startswith("gone")
+        reached = not self._is_gone(space.split(".", 1)[1])
         if reached and body["outTrackId"] not in self.cards:
             self._keep(CREATE, body)
             self.cards[body["outTrackId"]] = body["cardData"]["cardParamMap"]
@@ -287,7 +304,7 @@ class DingTalk:
             return {"errcode": 300005, "errmsg": "token is not exist"}
         milliseconds = query.get("timestamp", "0")
         stale = abs(self.now().timestamp() * 1000 - int(milliseconds)) > 3_600_000
-        if query.get("sign") != sign(ROBOT_SECRET, milliseconds) or stale:
+        if query.get("sign") != sign(self.robot_secret, milliseconds) or stale:
             return {"errcode": 310000, "errmsg": "sign not match, more: [https://ding-doc.dingtalk.com]"}
         if not body:
             return {"errcode": 40035, "errmsg": "missing param msgtype"}
@@ -299,12 +316,13 @@ class DingTalk:
     async def _session(self, request: web.Request, body: Any) -> Any:
         if request.query.get("session") != SESSION:
             return {"errcode": 300001, "errmsg": "session is not exist"}
+        assert body["msgtype"] == "text"
         self._keep(BY_SESSION, body)
         return {"errcode": 0, "errmsg": "ok"}
 
     async def _gateway(self, request: web.Request, body: Any) -> Any:
         assert request.headers["Accept"] == "application/json"
-        if (body["clientId"], body["clientSecret"]) != (CLIENT, CLIENT_SECRET):
+        if (body["clientId"], body["clientSecret"]) != (CLIENT, self.secret):
             return refusal(401, "invalidClientIdOrSecret")
         self.subscriptions = body["subscriptions"]
         ticket = f"ticket+/={len(self.calls)}"
@@ -327,6 +345,9 @@ class DingTalk:
                 self.acks[found["headers"]["messageId"]].append(found)
                 self._changed.set()
         return socket
+
+    def _is_gone(self, user: str) -> bool:
+        return user in self.unknown or user.startswith("gone")
 
     def _keep(self, path: str, body: dict[str, Any]) -> None:
         self.said.append((path, body))

@@ -5,8 +5,9 @@ import hashlib
 import json
 import re
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +22,9 @@ from adapters.feishu_frame import CONTROL, DATA, Frame, decode
 PAYLOADS = Path(__file__).parent.parent / "payloads" / "feishu"
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 BEGINNINGS = {"open_id": "ou_", "union_id": "on_", "chat_id": "oc_"}
-AT = re.compile(r"<at user_id=\"?([^\">]*)")
+AT = re.compile(r"<at\s+(?:user_id|open_id|id|email)\s*=\s*[\"']?([^\"'>\s]*)[^>]*>(?:[^<]*</at>)?")
+"""More lenient than the documents: what might be a mention is one."""
+ONE_UUID = timedelta(hours=1)
 
 
 @dataclass
@@ -57,8 +60,8 @@ class FeishuDouble:
     encrypt_key, verification_token = "FeishuEncryptKey-0001", "feishuVerifyToken0001"
     hook, hook_secret = "hook-ThatNobodyMaySee-0001", "FeishuBotSecret0001"
 
-    def __init__(self) -> None:
-        self.now = NEW_YEAR
+    def __init__(self, now: Callable[[], datetime] = lambda: NEW_YEAR) -> None:
+        self.now = now
         self.messages: dict[str, dict[str, Any]] = {}
         self.said: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
@@ -73,7 +76,7 @@ class FeishuDouble:
         self.ws_host = ""
         self.handshake: dict[str, str] = {}
         self.connected = asyncio.Event()
-        self._uuids: dict[str, str] = {}
+        self._uuids: dict[str, tuple[str, datetime]] = {}
         self._tokens: set[str] = set()
         self._numbers = count(1)
         self._stop = asyncio.Event()
@@ -109,13 +112,40 @@ class FeishuDouble:
 
     # What it pushes
 
-    def request(self, event: dict[str, Any], *, time: datetime | None = None) -> Request:
+    def words(self, person: str, text: str) -> dict[str, Any]:
+        """The event of somebody's direct message, which answers no other."""
+        event = self._event("direct_text", person)
+        message = event["event"]["message"]
+        del message["parent_id"], message["root_id"]
+        message["message_id"] = f"om_{next(self._numbers)}"
+        message["content"] = json.dumps({"text": text})
+        message["create_time"] = event["header"]["create_time"]
+        return event
+
+    def click(self, person: str, message: str, label: str) -> dict[str, Any]:
+        """The event of somebody's press of a button that the card has now."""
+        (value,) = [value for shown, value in buttons(self.messages[message]) if shown == label]
+        event = self._event("click", person)
+        event["event"]["token"] = f"c-{next(self._numbers)}"
+        event["event"]["action"]["value"] = value
+        event["event"]["context"]["open_message_id"] = message
+        return event
+
+    def _event(self, name: str, person: str) -> dict[str, Any]:
+        event = payload(name)
+        event["header"]["event_id"] = f"evt-{next(self._numbers)}"
+        event["header"]["create_time"] = str(int(self.now().timestamp() * 1000))
+        who = event["event"].get("operator") or event["event"]["sender"]["sender_id"]
+        who["open_id"], who["union_id"] = person, person.replace("ou_", "on_", 1)
+        return event
+
+    def request(self, event: Mapping[str, Any], *, time: datetime | None = None) -> Request:
         """The event as an encrypted, signed HTTP request."""
         body = json.dumps({"encrypt": feishu_encrypt(self.encrypt_key, json.dumps(event).encode())}).encode()
-        timestamp, nonce = str(int((time or self.now).timestamp())), f"n{next(self._numbers)}"
+        timestamp, nonce = str(int((time or self.now()).timestamp())), f"n{next(self._numbers)}"
         return signed(body, timestamp, nonce, self.encrypt_key)
 
-    async def push(self, event: dict[str, Any] | bytes, *, parts: int = 1, backwards: bool = False) -> None:
+    async def push(self, event: Mapping[str, Any] | bytes, *, parts: int = 1, backwards: bool = False) -> None:
         """The event as frames of the long connection, on the newest socket; the answer lands in `answers`."""
         data = event if isinstance(event, bytes) else json.dumps(event).encode()
         size = -(-len(data) // parts)
@@ -135,7 +165,7 @@ class FeishuDouble:
         return said["code"], json.loads(unb64(said["data"])) if said.get("data") else None
 
     async def drop(self) -> None:
-        for socket in self.sockets:
+        for socket in list(self.sockets):
             await socket.close()
         self.sockets.clear()
         self.connected.clear()
@@ -209,13 +239,14 @@ class FeishuDouble:
             return refused(230025, "The length of the message content reaches its limit.")
         if fault := unfit(asked["msg_type"], asked["content"]):
             return refused(230099, fault)
-        name = self._uuids.get(uuid) or f"om_{next(self._numbers)}"
-        if name not in self.messages:
+        name, sent = self._uuids.get(uuid, ("", self.now()))
+        if not name or self.now() - sent >= ONE_UUID:
+            name = f"om_{next(self._numbers)}"
             content = json.loads(asked["content"])
-            mentions = AT.findall(content.get("text", "")) if asked["msg_type"] == "text" else []
+            mentions = mentioned(asked["msg_type"], content)
             self.messages[name] = {**about, "type": asked["msg_type"], "content": content, "mentions": mentions}
-        if uuid:
-            self._uuids[uuid] = name
+            if uuid:
+                self._uuids[uuid] = name, self.now()
         if failed := await self._failed(where, request, after=True):
             return failed
         return web.json_response({"code": 0, "msg": "success", "data": {"message_id": name, "chat_id": "oc_1"}})
@@ -231,6 +262,7 @@ class FeishuDouble:
         if fault := unfit("interactive", content):
             return refused(230099, fault)
         found["content"] = json.loads(content)
+        found["mentions"] = mentioned("interactive", found["content"])
         return web.json_response({"code": 0, "msg": "success", "data": {}})
 
     async def _on_hook(self, request: web.Request) -> web.StreamResponse:
@@ -257,7 +289,7 @@ class FeishuDouble:
     def _is_signed(self, asked: dict[str, Any]) -> bool:
         timestamp = str(asked.get("timestamp", "0"))
         expected = b64(hmac_sha256(f"{timestamp}\n{self.hook_secret}".encode(), b""))
-        return asked.get("sign") == expected and abs(self.now.timestamp() - int(timestamp)) <= 3600
+        return asked.get("sign") == expected and abs(self.now().timestamp() - int(timestamp)) <= 3600
 
     async def _on_endpoint(self, request: web.Request) -> web.StreamResponse:
         self.calls["endpoint"] += 1
@@ -279,6 +311,13 @@ class FeishuDouble:
         await socket.prepare(request)
         self.sockets.append(socket)
         self.connected.set()
+        try:
+            await self._hear(socket)
+        finally:
+            self._forget(socket)
+        return socket
+
+    async def _hear(self, socket: web.WebSocketResponse) -> None:
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
                 continue
@@ -290,7 +329,13 @@ class FeishuDouble:
                 said = json.dumps(self.client_config).encode()
                 pong = Frame(service=frame.service, method=CONTROL, headers=(("type", "pong"),), payload=said)
                 await socket.send_bytes(pong.encoded())
-        return socket
+
+    def _forget(self, socket: web.WebSocketResponse) -> None:
+        """Nothing more is pushed to a connection that ended."""
+        if socket in self.sockets:
+            self.sockets.remove(socket)
+            if not self.sockets:
+                self.connected.clear()
 
 
 def refused(code: int, message: str, status: int = 400, headers: dict[str, str] | None = None) -> web.Response:
@@ -302,6 +347,38 @@ def signed(body: bytes, timestamp: str, nonce: str, key: str) -> Request:
     names = ("x-lark-request-timestamp", "x-lark-request-nonce", "x-lark-signature")
     headers = dict(zip(names, (timestamp, nonce, claimed), strict=True))
     return Request("POST", {}, {"content-type": "application/json", **headers}, body)
+
+
+def elements(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a card consists of; nothing for a text."""
+    found: list[dict[str, Any]] = message["content"].get("body", {}).get("elements", [])
+    return found
+
+
+def buttons(message: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The labels of a card's buttons, and what each sends back."""
+    found = [element for element in elements(message) if element["tag"] == "button"]
+    return [(button["text"]["content"], button["behaviors"][0]["value"]) for button in found]
+
+
+def words(message: dict[str, Any]) -> str:
+    """A message's text, mentions as people see them."""
+    if message["type"] == "text":
+        return AT.sub(r"@\1", message["content"]["text"])
+    lines = [
+        element.get("content") or element["text"]["content"]
+        for element in elements(message)
+        if element["tag"] in ("div", "markdown")
+    ]
+    return "\n".join(lines)
+
+
+def mentioned(kind: str, content: dict[str, Any]) -> list[str]:
+    """Whom a message calls. In a card only Markdown can: plain text is shown as it stands."""
+    if kind == "text":
+        return AT.findall(content["text"])
+    parts = [part for element in elements({"content": content}) for part in (element, element.get("text", {}))]
+    return [who for part in parts if part.get("tag") in ("markdown", "lark_md") for who in AT.findall(part["content"])]
 
 
 def unfit(kind: str, content: str) -> str:

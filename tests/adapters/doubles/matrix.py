@@ -47,10 +47,12 @@ class Room:
 
 @dataclass
 class Homeserver:
-    """The server's side. `faults` are what the next calls of an endpoint meet, in order."""
+    """The server's side. `faults` are what the next calls of an endpoint meet, in order; the `prompt` join at once."""
 
     users: set[str] = field(default_factory=lambda: {BOT, ZHANG, LI})
+    prompt: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=lambda: {TOKEN})
+    password: str = PASSWORD
     rooms: dict[str, Room] = field(default_factory=dict)
     faults: dict[str, deque[Fault]] = field(default_factory=dict)
     calls: list[tuple[str, Any]] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Homeserver:
     logins: int = 0
     base: str = ""
     _place: int = 0
+    _oldest: int = 0
     _transactions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _runner: web.AppRunner | None = None
@@ -107,6 +110,16 @@ class Homeserver:
         """What an endpoint was sent."""
         return [body for called, body in self.calls if called == name]
 
+    @property
+    def place(self) -> int:
+        """Where the stream of events has come to."""
+        return self._place
+
+    @property
+    def acknowledged(self) -> int:
+        """Up to where the bot has what happened: whoever asks for what came since has what came before."""
+        return max((int(query["since"][1:]) for query in self.told("sync") if "since" in query), default=0)
+
     # What people do.
 
     async def room(self, *members: str, number: str = "!group:hs.test") -> str:
@@ -118,6 +131,21 @@ class Homeserver:
     async def invite(self, room: str, user: str, by: str, *, direct: bool = False) -> None:
         content = {"membership": "invite"} | ({"is_direct": True} if direct else {})
         await self.happens(room, "m.room.member", by, content, state_key=user)
+        if user in self.prompt:
+            await self.happens(room, "m.room.member", user, {"membership": "join"}, state_key=user)
+
+    def deactivate(self, user: str) -> None:
+        """Close an account: its profile goes, and it leaves every room."""
+        self.users.remove(user)
+        for room in self.rooms.values():
+            if room.membership(user) != "leave":
+                self._happened(room, "m.room.member", user, {"membership": "leave"}, user)
+
+    async def restore(self) -> None:
+        """Come back from a backup: no token given before means anything, and whoever waits with one is told so."""
+        self._place += 1
+        self._oldest = self._place
+        await self._tell()
 
     async def says(self, room: str, user: str, body: str, **more: Any) -> str:
         return await self.happens(room, "m.room.message", user, {"msgtype": "m.text", "body": body, **more})
@@ -135,16 +163,25 @@ class Homeserver:
     async def happens(
         self, room: str, kind: str, sender: str, content: Mapping[str, Any], state_key: str | None = None
     ) -> str:
+        event = self._happened(self.rooms[room], kind, sender, content, state_key)
+        await self._tell()
+        return str(event["event_id"])
+
+    def _happened(
+        self, room: Room, kind: str, sender: str, content: Mapping[str, Any], state_key: str | None
+    ) -> dict[str, Any]:
         self._place += 1
         event: dict[str, Any] = {"event_id": f"${self._place}/+x", "type": kind, "sender": sender, "content": content}
         if state_key is not None:
-            old = self.rooms[room].state.get((kind, state_key))
+            old = room.state.get((kind, state_key))
             event |= {"state_key": state_key} | ({"unsigned": {"prev_content": old["content"]}} if old else {})
-            self.rooms[room].state[kind, state_key] = event
-        self.rooms[room].happened.append((self._place, event))
+            room.state[kind, state_key] = event
+        room.happened.append((self._place, event))
+        return event
+
+    async def _tell(self) -> None:
         async with self._news:
             self._news.notify_all()
-        return str(event["event_id"])
 
     def shown(self, room: str, user: str = BOT, kind: str = "m.room.message") -> list[dict[str, Any]]:
         """What a user has put into a room and not taken back."""
@@ -198,7 +235,7 @@ class Homeserver:
         return web.json_response({"versions": ["v1.10"]})
 
     async def _login(self, _: web.Request, body: dict[str, Any]) -> web.Response:
-        if body["password"] != PASSWORD:
+        if body["password"] != self.password:
             return _error(403, "M_FORBIDDEN", f"Invalid username or password {body['password']}")
         self.logins += 1
         self.tokens = {f"{TOKEN}{self.logins}"}
@@ -315,6 +352,8 @@ class Homeserver:
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._news.wait_for(lambda: self._place > place)
+        if "since" in request.query and place < self._oldest:
+            return _error(400, "M_UNKNOWN", "Invalid stream token")
         return web.json_response({"next_batch": f"s{self._place}", "rooms": self._rooms_since(place, limit)})
 
     def _rooms_since(self, place: int, limit: int) -> dict[str, Any]:

@@ -95,6 +95,7 @@ class Slack:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
         self.url = ""
+        self.token = TOKEN
         self.scopes = SCOPES
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.shown: dict[str, dict[str, Any]] = {}
@@ -167,7 +168,7 @@ class Slack:
         return web.json_response(planned.body, status=planned.status, headers=planned.headers)
 
     def _serve(self, request: web.Request, method: str, body: dict[str, Any]) -> web.Response:
-        if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
             return refusal("invalid_auth")
         serve = {AUTH: self._auth, OPEN: self._open, POST: self._post, UPDATE: self._update}[method]
         return serve(body)
@@ -202,8 +203,11 @@ class Slack:
         if len(self.answered) >= MOST_ANSWERS:
             return web.json_response({"ok": False, "error": "used_url"}, status=404)
         assert set(body) <= {"text", "blocks", "response_type", "replace_original", "delete_original", "thread_ts"}
+        assert not body.get("replace_original")
+        assert not body.get("delete_original")
         check_message(body)
         self.answered.append(body)
+        self.shown[f"{HOOK}:{len(self.answered)}"] = body
         return web.Response(text="ok")
 
 

@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Literal, Self
 from uuid import uuid4
 
@@ -21,6 +22,8 @@ CORP, AGENT, SECRET = "wwa1b2c3d4e5f60718", 1000002, "App-Secret-0123456789-abcd
 TOKEN, AES_KEY = "PlatToken2026", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"
 ROBOT_KEY = "693a91f6-7000-4bc4-97a0-0ec2sifa5aaa"
 BOT, BOT_SECRET = "AIBOT1", "Bot-Secret-0123456789-abcdefghijklmnopqrstu"
+GROUP = "wrCHATID1"
+CLICK_WINDOW = 5.0
 UNDOCUMENTED = 999999
 TASK = re.compile(r"[0-9A-Za-z_\-@]{1,128}")
 
@@ -49,7 +52,9 @@ class Wecom:
     updated: list[dict[str, Any]] = field(default_factory=list)
     frames: list[dict[str, Any]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
-    talked: set[str] = field(default_factory=lambda: {"zhangsan", "wrCHATID1"})
+    talked: set[str] = field(default_factory=lambda: {"zhangsan", GROUP})
+    secret: str = SECRET
+    robot_key: str = ROBOT_KEY
     date: str = ""
     subscribed: asyncio.Event = field(default_factory=asyncio.Event)
     deaf: bool = False
@@ -57,6 +62,7 @@ class Wecom:
     _seen: dict[str, dict[str, Any]] = field(default_factory=dict)
     _line: web.WebSocketResponse | None = None
     _pressed: set[str] = field(default_factory=set)
+    _clicks: dict[str, tuple[str, float]] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
     base: str = ""
 
@@ -71,7 +77,7 @@ class Wecom:
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/moved", self._moved)
         app.on_response_prepare.append(self._dated)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
@@ -102,7 +108,7 @@ class Wecom:
         body = await self._heard(request)
         if (met := await self._meet(request)) is not None:
             return met
-        if request.query.get("key") != ROBOT_KEY:
+        if request.query.get("key") != self.robot_key:
             return _json(93000, "invalid webhook url, hint: [1767225600_1_abc], from ip: 1.2.3.4")
         content = body.get(str(body.get("msgtype")), {}).get("content")
         if body.get("msgtype") not in {"text", "markdown"}:
@@ -121,7 +127,7 @@ class Wecom:
             return met
         if request.query.get("corpid") != CORP:
             return _json(40013, "invalid corpid")
-        if request.query.get("corpsecret") != SECRET:
+        if request.query.get("corpsecret") != self.secret:
             return _json(40001, f"invalid credential {request.query.get('corpsecret')}, hint: [x]")
         self.tokens.append(f"TOKEN-{len(self.tokens)}-" + "x" * 40)
         return _json(0, "ok", access_token=self.tokens[-1], expires_in=7200)
@@ -167,6 +173,10 @@ class Wecom:
         code = f"RC{len(self._codes)}{uuid4().hex}"
         self._codes[code] = task
         return code
+
+    def task(self, code: str) -> str:
+        """The card that a response code changes."""
+        return self._codes[code]
 
     async def _update(self, request: web.Request) -> web.StreamResponse:
         body = await self._heard(request)
@@ -238,6 +248,15 @@ class Wecom:
         body = f"<xml><ToUserName>{CORP}</ToUserName><Encrypt><![CDATA[{sealed}]]></Encrypt></xml>"
         return Request("POST", query | changed, {"content-type": "text/xml"}, body.encode())
 
+    def says(self, text: str, number: int, at: int, user: str = "zhangsan") -> Request:
+        """Somebody writes to the application."""
+        return self.callback(
+            f"<xml><ToUserName><![CDATA[{CORP}]]></ToUserName><FromUserName><![CDATA[{user}]]></FromUserName>"
+            f"<CreateTime>{at}</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{text}]]></Content>"
+            f"<MsgId>{number}</MsgId><AgentID>{AGENT}</AgentID></xml>",
+            at,
+        )
+
     def click(self, task: str, key: str, at: int, user: str = "zhangsan") -> Request:
         """Somebody presses a button of a card."""
         return self.callback(
@@ -258,7 +277,13 @@ class Wecom:
         async for message in socket:
             if message.type is WSMsgType.TEXT:
                 await self._frame(socket, json.loads(message.data))
+        self._gone(socket)
         return socket
+
+    def _gone(self, socket: web.WebSocketResponse) -> None:
+        if self._line is socket:
+            self._line = None
+            self.subscribed.clear()
 
     async def _frame(self, socket: web.WebSocketResponse, frame: dict[str, Any]) -> None:
         self.frames.append(frame)
@@ -270,6 +295,7 @@ class Wecom:
             return
         if fault == "reset":
             self.delivered.append(frame)
+            self._gone(socket)
             assert socket._req is not None
             assert socket._req.transport is not None
             socket._req.transport.abort()
@@ -310,6 +336,10 @@ class Wecom:
             return 846605
         if "template_card" in body and (fault := card_fault(body["template_card"])):
             return 42045 if "card_action" in fault else 40058
+        if kind == "click":
+            task, since = self._clicks.pop(frame["headers"]["req_id"], ("", 0.0))
+            if body["template_card"]["task_id"] != task or monotonic() - since > CLICK_WINDOW:
+                return 846605
         (self.updated if kind == "click" else self.delivered).append(frame)
         return 0
 
@@ -324,6 +354,8 @@ class Wecom:
         event = body.get("msgtype") == "event"
         number = req_id or f"{'click' if event else 'say'}-{uuid4().hex}"
         cmd = "aibot_event_callback" if event else "aibot_msg_callback"
+        if click := body.get("event", {}).get("template_card_event"):
+            self._clicks[number] = click["task_id"], monotonic()
         await self._line.send_json({"cmd": cmd, "headers": {"req_id": number}, "body": body})
         return number
 
