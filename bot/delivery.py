@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import structlog
 
@@ -21,7 +21,7 @@ from adapters.base import (
     Updater,
 )
 from bot.receipts import Receipts
-from bot.store import queue
+from bot.store import fallback, queue
 from bot.store.queue import Claimed, Outcome, Owed
 from bot.wording.notices import NoticeWording, Surface
 from bot.wording.split import split
@@ -47,9 +47,16 @@ CLOSE = timedelta(minutes=1)
 REFUSALS = 5
 """How often a burial is tried while others write to the same chain."""
 
-Alarm = Callable[[str, str, datetime], Awaitable[None]]
-"""Tells the admins that a connection failed, and why, in the caller's transaction."""
 Result = TypeVar("Result")
+
+
+class Alarm(Protocol):
+    """Tells the admins that a connection failed, and why, in the caller's transaction.
+
+    `passed` is the connection that the message went on to, if it did.
+    """
+
+    async def __call__(self, connection: str, reason: str, now: datetime, passed: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +83,8 @@ class Round:
     lanes: dict[str, list[Sending]] = field(default_factory=lambda: defaultdict(list))
 
 
-async def _log_only(connection: str, reason: str, now: datetime) -> None:
-    log.error("nobody is told", action="alarm", connection=connection, reason=reason, at=now.isoformat())
+async def _log_only(connection: str, reason: str, now: datetime, passed: str = "") -> None:
+    log.error("nobody is told", action="alarm", connection=connection, reason=reason, at=now.isoformat(), passed=passed)
 
 
 class Delivery:
@@ -278,24 +285,38 @@ class Delivery:
         return Outcome(notice.id, "dead", self._instant(this.now), error=reason)
 
     async def _bury(self, this: Round, notice: Claimed, outcome: Outcome) -> None:
-        """Give a notice up and tell the admins, in one transaction: no crash comes between the two."""
+        """Give a notice up here, hand it to the person's next address, and tell the admins, in one transaction."""
         for _ in range(REFUSALS):
             try:
                 async with transaction():
-                    if await queue.bury(outcome, self.holder) and notice.kind != "news":
-                        # News that cannot be told is not news: two broken connections would never come to an end.
-                        await self._alarm(notice.connection, f"notice {notice.id}: {outcome.error}", this.now)
+                    passed = await fallback.pass_on(notice, outcome.error, self.holder, list(self.adapters), this.now)
+                    if passed or await queue.bury(outcome, self.holder):
+                        await fallback.failed(notice, this.now)
+                        await self._told(notice, outcome, this.now, passed)
             except StaleError:
                 continue
             return
+
+    async def _told(self, notice: Claimed, outcome: Outcome, now: datetime, passed: str) -> None:
+        """News that cannot be told is not news: two broken connections would never come to an end."""
+        if notice.kind != "news":
+            await self._alarm(notice.connection, f"notice {notice.id}: {outcome.error}", now, passed)
 
     async def _rest(self, this: Round, reason: str) -> None:
         """Let the whole connection rest; its notices keep their turn and their attempts."""
         if not this.over:
             this.over = True
             log.error("connection rests", action="send", connection=this.scope, reason=reason)
+            await self._divert(this, reason)
             await queue.rest(this.scope, self.holder, REST_SECONDS)
             await self._warn(this.scope, reason, this.now)
+
+    async def _divert(self, this: Round, reason: str) -> None:
+        """While a connection rests, those who can be reached elsewhere are told there: a deadline does not wait."""
+        others = [name for name in self.adapters if name != this.scope]
+        for notice, token in await fallback.waiting(this.scope, others):
+            async with transaction():
+                await fallback.pass_on(notice, reason, token, others, this.now)
 
     async def _warn(self, connection: str, reason: str, now: datetime) -> None:
         """Tell the admins of a connection's fault, but not at every attempt."""

@@ -124,13 +124,15 @@ class Loop:
             await planned.chore_done("reach", f"{today} {digest}")
             await self._tell("admin", say("unreached-news", n=found, units=units), now)
 
-    async def alarm(self, connection: str, reason: str, now: datetime) -> None:
+    async def alarm(self, connection: str, reason: str, now: datetime, passed: str = "") -> None:
         """Tell the admins what could not be delivered, through any connection but the one that failed.
 
-        Runs in the caller's transaction.
+        `passed` is the connection it went on to, if it did. Runs in the caller's transaction.
         """
-        await chains.append(SYSTEM, Act("system", "undelivered", connection, {"reason": reason}), now)
-        await self._tell("admin", say("alarm-delivery", connection=connection, reason=reason), now, besides=connection)
+        await chains.append(SYSTEM, Act("system", "undelivered", connection, {"reason": reason, "passed": passed}), now)
+        key = "alarm-passed" if passed else "alarm-delivery"
+        text = say(key, connection=connection, reason=reason, passed=passed)
+        await self._tell("admin", text, now, besides=connection)
 
     async def _tell(self, role: str, text: str, now: datetime, besides: str = "") -> None:
         body: dict[str, Any] = {"text": text, "buttons": [], "items": []}

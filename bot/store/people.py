@@ -36,7 +36,7 @@ async def bind(person: int, connection: str, address: str, now: datetime) -> Non
     await execute(
         "INSERT INTO identity (person_id, connection, address, bound_at)"
         " VALUES (:person, :connection, :address, :now) ON CONFLICT (connection, address)"
-        " DO UPDATE SET person_id = :person, bound_at = :now",
+        " DO UPDATE SET person_id = :person, bound_at = :now, failed_at = NULL",
         person=person, connection=connection, address=address, now=now,
     )  # fmt: skip
 

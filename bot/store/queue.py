@@ -15,6 +15,8 @@ SLICE = 20_000
 """Reminders addressed in one transaction, so that none holds the file for long."""
 FARTHEST = timedelta(days=1)
 """No notice waits longer than this: one that seems to was written by a clock that has since been set back."""
+TRUSTED_AGAIN = timedelta(days=1)
+"""After so long an address that failed is tried first again."""
 BURST = 0.25
 """The part of a limit that may be used at once; the rest runs in evenly, so that no minute sees more than the whole."""
 
@@ -121,7 +123,7 @@ async def address_unsaid(today: date) -> int:
 async def open_notices(now: datetime) -> int:
     """A collecting notice for everyone who is owed something, can be reached and has none yet.
 
-    A person with several addresses is told at the one bound first.
+    A person with several addresses is told at the one bound first, those that failed within a day coming last.
     """
     return await execute(
         f"""
@@ -131,12 +133,14 @@ async def open_notices(now: datetime) -> int:
           {_turn("a.connection", "a.address")}, 0, '', '', '', {_instant(":now")}
         FROM (SELECT DISTINCT person_id FROM notice_item WHERE notice_id IS NULL) AS w
         JOIN identity a ON a.person_id = w.person_id
-        WHERE a.id = (SELECT MIN(b.id) FROM identity b WHERE b.person_id = w.person_id)
+        WHERE a.id = (
+            SELECT b.id FROM identity b WHERE b.person_id = w.person_id
+            ORDER BY CASE WHEN b.failed_at > {_instant(":failed")} THEN 1 ELSE 0 END, b.id LIMIT 1)
           AND NOT EXISTS (SELECT 1 FROM notice n WHERE n.person_id = a.person_id AND n.state = 'collecting')
         ON CONFLICT DO NOTHING
         """,
-        now=now,
-    )
+        now=now, failed=now - TRUSTED_AGAIN,
+    )  # fmt: skip
 
 
 async def hasten(scope: str, now: datetime) -> int:
@@ -247,10 +251,12 @@ async def claim(scope: str, holder: str, now: datetime, limit: int) -> list[Clai
     )  # fmt: skip
     # Not by instant: a late receipt of who held the lease before may have moved one while this statement waited for it.
     rows.sort(key=lambda row: int(row["id"]))
-    return [
-        Claimed(r["id"], r["kind"], r["connection"], r["person_id"], r["address"], _json(r["body"]), r["attempts"])
-        for r in rows
-    ]
+    return [claimed(row) for row in rows]
+
+
+def claimed(r: dict[str, Any]) -> Claimed:
+    """A row of notices as its sender takes it."""
+    return Claimed(r["id"], r["kind"], r["connection"], r["person_id"], r["address"], _json(r["body"]), r["attempts"])
 
 
 async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
@@ -350,14 +356,14 @@ async def _settle_others(outcomes: Sequence[Outcome], holder: str) -> None:
     async with transaction():
         await execute_many(
             "UPDATE notice SET state = :state, error = :error, finished_at = :at, attempts = attempts + 1"
-            f" WHERE {_OURS}",
+            f" WHERE {OURS}",
             [
                 {"state": o.state, "error": o.error[:255], "at": o.at, "id": o.notice, "holder": holder}
                 for o in finished
             ],
         )
         await execute_many(
-            f"UPDATE notice SET error = :error, due_at = :due, attempts = attempts + 1 WHERE {_OURS}",
+            f"UPDATE notice SET error = :error, due_at = :due, attempts = attempts + 1 WHERE {OURS}",
             [{"error": o.error[:255], "due": o.due_at, "id": o.notice, "holder": holder} for o in again],
         )
         await execute_many(
@@ -372,13 +378,14 @@ async def bury(outcome: Outcome, holder: str) -> bool:
     """Give a notice up, in the caller's transaction. False when it is not ours any more."""
     return await execute(
         "UPDATE notice SET state = 'dead', error = :error, finished_at = :at, attempts = attempts + 1"
-        f" WHERE {_OURS}",
+        f" WHERE {OURS}",
         error=outcome.error[:255], at=outcome.at, id=outcome.notice, holder=holder,
     ) == 1  # fmt: skip
 
 
 _UNFINISHED = "state IN ('collecting', 'pending')"
-_OURS = f"id = :id AND token = :holder AND {_UNFINISHED}"
+OURS = f"id = :id AND token = :holder AND {_UNFINISHED}"
+"""A notice that this holder claimed and that is not finished."""
 
 
 def _turn(connection: str, address: str) -> str:

@@ -14,6 +14,7 @@ class Identity(Model):
     connection = fields.CharField(64)
     address = fields.CharField(128)
     bound_at = UtcDatetimeField()
+    failed_at = UtcDatetimeField(null=True, description="when a message to it was last given up")
 
     class Meta:
         table = "identity"

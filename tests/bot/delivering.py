@@ -70,8 +70,9 @@ class Office:
     def replica(self, *platforms: Platform, in_flight: int = 8) -> Delivery:
         """A delivery of its own, as another process would have."""
 
-        async def alarm(connection: str, reason: str, _now: datetime) -> None:
-            self.alarms.append((connection, reason))
+        async def alarm(connection: str, reason: str, now: datetime, passed: str = "") -> None:
+            del now
+            self.alarms.append((connection, f"{reason} -> {passed}" if passed else reason))
 
         adapters = {platform.connection: platform for platform in platforms}
         return Delivery(adapters, NoticeWording(LAW.registry), ZONE, in_flight=in_flight, alarm=alarm)

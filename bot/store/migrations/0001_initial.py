@@ -59,6 +59,15 @@ class Migration(migrations.Migration):
                 ("connection", fields.CharField(max_length=64)),
                 ("address", fields.CharField(max_length=128)),
                 ("bound_at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                (
+                    "failed_at",
+                    UtcDatetimeField(
+                        null=True,
+                        description="when a message to it was last given up",
+                        auto_now=False,
+                        auto_now_add=False,
+                    ),
+                ),
             ],
             options={"table": "identity", "app": "bot", "pk_attr": "id"},
             bases=["Model"],
