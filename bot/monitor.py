@@ -1,6 +1,10 @@
 """Metrics in the Prometheus text format, in a registry of our own."""
 
+from collections.abc import Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from bot.loop import Pulse
 
@@ -25,6 +29,25 @@ class Monitor:
             self._uncovered.set(len(pulse.uncovered))
             self._unreachable.set(len(pulse.unreachable))
 
+    def watch_hooks(self, outcomes: Mapping[tuple[str, int], int]) -> None:
+        """Show how platforms' calls were answered, by connection and status; what names no connection has none."""
+        self._registry.register(_Hooks(outcomes))
+
     def text(self) -> bytes:
         """Everything counted so far."""
         return generate_latest(self._registry)
+
+
+class _Hooks(Collector):
+    """Counts that the handler keeps, read when they are asked for."""
+
+    def __init__(self, outcomes: Mapping[tuple[str, int], int]) -> None:
+        self._outcomes = outcomes
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "duban_hook_requests", "Calls of platforms, by answer", labels=("connection", "status")
+        )
+        for (connection, status), found in self._outcomes.items():
+            family.add_metric((connection, str(status)), found)
+        yield family

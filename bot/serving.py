@@ -101,8 +101,10 @@ async def running(
         law, {CONNECTION: adapter, **platforms}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
         heartbeat_url=settings.heartbeat_url, page_url=settings.page_url,
     )  # fmt: skip
-    hooks = Webhooks(receivers(platforms), bot.inbox.receive, clock).routes()
-    runner = web.AppRunner(site(Doorway(bot, adapter).door(demo), hooks=hooks), access_log=None, shutdown_timeout=1.0)
+    hooks = Webhooks(receivers(platforms), bot.inbox.receive, clock)
+    bot.monitor.watch_hooks(hooks.outcomes)
+    door = Doorway(bot, adapter).door(demo)
+    runner = web.AppRunner(site(door, hooks=hooks.routes()), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, LOOPBACK if demo else settings.host, settings.port).start()

@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from adapters.base import Incoming
@@ -262,6 +263,24 @@ async def acknowledged(here: Town, card: Shown) -> None:
     else:
         assert PAGE in card.text
     await eventually_kept(here, "acknowledge")
+
+
+@on(*EVERY)
+async def test_a_call_that_is_not_the_platforms_changes_nothing_and_is_counted(here: Town) -> None:
+    forged = here.far.unsigned()
+    if forged is None:
+        pytest.skip("nobody calls")
+    assert (await here.far.call(forged))[0] == 401
+    async with (
+        aiohttp.ClientSession(here.service.address) as session,
+        session.post("/hooks/nobody", data=forged.body) as unknown,
+        session.get("/metrics") as metrics,
+    ):
+        assert unknown.status == 404
+        text = await metrics.text()
+    assert f'duban_hook_requests_total{{connection="{here.far.connection}",status="401"}} 1.0' in text
+    assert 'duban_hook_requests_total{connection="",status="404"} 1.0' in text
+    assert await fetch("SELECT 1 FROM inbox WHERE content LIKE '%待办%'") == []
 
 
 async def eventually_kept(here: Town, action: str) -> Rows:
