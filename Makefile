@@ -11,7 +11,7 @@ LOCK   := pip compile --quiet --universal --python-version 3.11 --no-annotate --
 # A virtual environment whose Python is gone holds nothing, whatever its stamps say.
 $(shell test -x $(BIN)/python || rm -f .venv/.installed .venv/.installed-dev)
 
-.PHONY: demo test test-sdk test-matrix check bench lock
+.PHONY: demo test test-sdk test-matrix fuzz check bench lock
 .DEFAULT_GOAL := test
 
 demo: .venv/.installed
@@ -33,6 +33,10 @@ test-sdk: .venv/.installed-dev
 # A real Matrix server that the tests start themselves, in an environment of its own.
 test-matrix: .venv-matrix/.installed
 	@.venv-matrix/bin/python -m pytest tests/adapters/test_matrix.py tests/adapters/test_matrix_synapse.py
+
+# What `make test` does with a few examples of nonsense, with very many.
+fuzz: .venv/.installed-dev
+	@$(BIN)/python -m pytest tests/adapters/test_fuzz.py --hypothesis-profile=fuzz
 
 bench: .venv/.installed-dev
 	@$(BIN)/python -m $(if $(wildcard bench/run.py),bench.run,bench)

@@ -138,7 +138,7 @@ class LongConnection:
                     await _write(socket, frame.ack(OK, frame.data))
                     if frame.topic == "disconnect":
                         break
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             if not lived:
                 raise RetryError(f"the long connection broke: {type(error).__name__}") from None
         return lived

@@ -3,8 +3,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from tests.postgres import MISSING, create_database, drop_database, find_binaries, postgres
+
+settings.register_profile("fuzz", max_examples=5_000, deadline=None, print_blob=True)
+"""For `make fuzz`; the suite itself runs with hypothesis' own profile."""
 
 
 @pytest.fixture(scope="session")

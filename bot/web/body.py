@@ -54,6 +54,8 @@ async def read(request: web.Request, kind: type[Kind]) -> Kind:
         raise web.HTTPUnsupportedMediaType
     try:
         return kind.model_validate_json(await request.read())
+    except web.RequestPayloadError as error:  # not packed as its headers claim
+        raise web.HTTPBadRequest from error
     except ValidationError as error:
         if any(problem["loc"] == ("text",) and problem["type"] == "string_too_long" for problem in error.errors()):
             raise RefusalError(413, "web-error-long") from error

@@ -78,7 +78,7 @@ class Person:
                 await asyncio.sleep(0.005)
 
     async def commit(self, message: Incoming) -> None:
-        if message.text == self.unfit:
+        if self.unfit and message.text == self.unfit:
             raise ValueError("it fits no column")
         if self.trouble:
             self.trouble -= 1

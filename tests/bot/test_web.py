@@ -282,6 +282,11 @@ async def test_a_form_is_not_a_message(demo: Client) -> None:
     assert (await demo.post(HEAD, data=HELLO, headers=OURS)).status == 415
 
 
+async def test_a_body_that_is_not_packed_as_its_headers_claim_is_refused(demo: Client) -> None:
+    headers = OURS | {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert (await demo.post(HEAD, data=b"no gzip at all", headers=headers)).status == 400
+
+
 async def test_a_long_text_is_refused_with_a_sentence(demo: Client, chat: FakeChat) -> None:
     response = await say_as(demo, HEAD, HELLO | {"text": "督" * 4001})
     assert response.status == 413
