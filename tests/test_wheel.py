@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ("adapters", "bot", "duties", "LICENSE", "README.md", "pyproject.toml")
-BESIDE = {".toml", ".po", ".html", ".css", ".js", ".svg", ".typed"}
+BESIDE = {".toml", ".docx", ".po", ".html", ".css", ".js", ".svg", ".typed"}
 """What lies beside the code and has to come along."""
 
 
