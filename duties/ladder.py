@@ -64,8 +64,12 @@ def _touch(rung: Rung, code: str, day: date) -> Touch:
     return Touch(code, day, 0, rung.tone, rung.audience, rung.acknowledged)
 
 
+def checkpoint_day(year: int, month: int, workdays: WorkCalendar) -> date:
+    """The day on which the pace of a month is looked at: its last working day."""
+    return workdays.on_or_before(date(year, month, calendar.monthrange(year, month)[1]))
+
+
 def _checkpoint(rule: CountedRule, month: int, window: Window, workdays: WorkCalendar) -> Touch:
-    year = window.opens.year
-    day = workdays.on_or_before(date(year, month, calendar.monthrange(year, month)[1]))
+    day = checkpoint_day(window.opens.year, month, workdays)
     code = f"P{month:02d}"
     return Touch(code, day, 0, "pace", CHECKPOINT_AUDIENCE, CHECKPOINT_AUDIENCE, shortfall(rule, month))

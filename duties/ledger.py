@@ -13,7 +13,7 @@ GENESIS = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class StreamRef:
-    """Which chain an entry belongs to: an obligation's, a unit's, or the system's."""
+    """Which chain an entry belongs to: an obligation's, a case's, a unit's, or the system's."""
 
     kind: str
     ref: int

@@ -130,6 +130,38 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
+class Spell:
+    """The clock stands from the day after `noticed`; until `received`, or still where that is None."""
+
+    noticed: date
+    received: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An event that started a clock for one unit, as read from the store. `duty` is the first of those it starts."""
+
+    id: int
+    duty: str
+    unit_id: int
+    unit: str
+    unit_path: str
+    event_on: date
+    named_on: date | None
+    document: str
+    subject: str
+    pauses: tuple[Spell, ...]
+    parent_id: int | None
+    state: str
+    version: int
+
+    @property
+    def paused(self) -> bool:
+        """Whether its clock stands now."""
+        return any(spell.received is None for spell in self.pauses)
+
+
+@dataclass(frozen=True, slots=True)
 class PostHeld:
     """A post on a day: `path` is the unit's place in the tree, `over` the subtree a supervisor looks after."""
 
@@ -190,6 +222,8 @@ class Obligation:
     done_on: date | None
     backdated: bool
     reason: str
+    waived_until: date | None = None
+    assignee: int | None = None
 
     def overdue(self, today: date) -> bool:
         """Open after its last day. Reported in time but not yet verified is not overdue."""

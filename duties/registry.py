@@ -121,6 +121,9 @@ class EventRule(Entry):
     roll: bool = True
     pausable: bool = False
     lapses: bool = False
+    opened_by: Literal["supervisor", "anyone"] = Field(
+        default="anyone", description="who starts the clock: a supervisor alone, or the unit too"
+    )
     start_stated: bool = Field(default=False, description="the text itself says the next day is the first")
     basis: Basis = Basis.TEXT
     force: Force = Force.SETTLED

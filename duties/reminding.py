@@ -11,7 +11,7 @@ from duties.ladder import Touch, Window, touches
 from duties.ledger import SYSTEM, Act
 from duties.model import Audience, State
 from duties.registry import CountedRule, Registry
-from duties.store import chains, planned, statements
+from duties.store import case_rows, chains, planned, statements
 from duties.store.database import transaction
 from duties.store.planned import PlannedTerm
 from duties.store.statements import Raising
@@ -65,12 +65,21 @@ async def raise_due(registry: Registry, workdays: WorkCalendar, at: Instant) -> 
             waves[f"{term.duty} {term.label} {term.jurisdiction}"] = raised
     if at.complete:
         await planned.raised(waiting, at.today)
-    if returned := await statements.insert_returned(at.today, at.now, at.minute):
-        waves["returned"] = returned
+    waves |= await _news(at)
     if waves:
         async with transaction():
             await chains.append(SYSTEM, Act("system", "wave", "system", {"raised": waves}), at.now)
     return sum(waves.values())
+
+
+async def _news(at: Instant) -> dict[str, int]:
+    """What is told outside the ladder: cases opened and moved, what was returned, what is owed again."""
+    told = {
+        "cases": await case_rows.raise_news(at.now, at.minute),
+        "returned": await statements.insert_returned(at.today, at.now, at.minute),
+        "reopened": await statements.insert_reopened(at.now, at.minute),
+    }
+    return {kind: found for kind, found in told.items() if found}
 
 
 async def _look_again(registry: Registry, workdays: WorkCalendar) -> None:
@@ -103,7 +112,7 @@ def term_touches(registry: Registry, workdays: WorkCalendar, term: PlannedTerm, 
     if duty is None:
         return []
     counted = duty.rule if isinstance(duty.rule, CountedRule) else None
-    window = Window(term.opens, term.due, workdays.on_or_before(term.due))
+    window = Window(term.opens, term.due, term.advise_by or workdays.on_or_before(term.due))
     year = _touches(registry.ladder(duty.ladder), window, workdays, date(until.year, 12, 31), counted)
     return [touch for touch in year if touch.day <= until]
 

@@ -15,8 +15,10 @@ async def move(before: Obligation, state: State, **columns: Any) -> bool:
         changes["evidence"] = json.dumps(changes["evidence"], ensure_ascii=False, sort_keys=True)
     assignments = ", ".join(f"{name} = :{name}" for name in changes)
     moved = await execute(
-        f"UPDATE obligation SET {assignments} WHERE id = :id AND state = :was AND tally = :tally_was",
-        id=before.id, was=str(before.state), tally_was=before.tally, **changes,
+        f"UPDATE obligation SET {assignments} WHERE id = :id AND state = :was AND tally = :tally_was"
+        " AND COALESCE(assignee, 0) = :assignee_was AND COALESCE(CAST(waived_until AS TEXT), '') = :waived_was",
+        id=before.id, was=str(before.state), tally_was=before.tally, assignee_was=before.assignee or 0,
+        waived_was=before.waived_until.isoformat() if before.waived_until else "", **changes,
     )  # fmt: skip
     return moved == 1
 

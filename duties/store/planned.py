@@ -26,6 +26,7 @@ class PlannedTerm:
     stirred: int
     units_digest: str
     planned_for: str
+    advise_by: date | None = None
 
 
 def _planned(row: dict[str, Any]) -> PlannedTerm:
@@ -33,10 +34,11 @@ def _planned(row: dict[str, Any]) -> PlannedTerm:
     return PlannedTerm(
         row["id"], row["duty"], row["label"], row["jurisdiction"], as_date(row["opens"]), as_date(row["due"]), through,
         row["stirred"], row["units_digest"], row["planned_for"],
+        as_date(row["advise_by"]) if row["advise_by"] else None,
     )  # fmt: skip
 
 
-_COLUMNS = "id, duty, label, jurisdiction, opens, due, raised_through, stirred, units_digest, planned_for"
+_COLUMNS = "id, duty, label, jurisdiction, opens, due, raised_through, stirred, units_digest, planned_for, advise_by"
 
 
 async def ensure(term: Term) -> PlannedTerm:

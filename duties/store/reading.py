@@ -11,7 +11,7 @@ from duties.store.database import Rows, as_date, fetch, literal
 
 _OBLIGATION = """
     SELECT o.id, t.duty, t.label, o.term_id, o.unit_id, u.name AS unit, u.path, o.state, t.opens, t.due, t.force,
-           o.target, o.tally, o.done_on, o.backdated, o.reason
+           o.target, o.tally, o.done_on, o.backdated, o.reason, o.waived_until, o.assignee
     FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
 """
 
@@ -35,7 +35,8 @@ def _obligation(row: dict[str, Any]) -> Obligation:
         unit=row["unit"], unit_path=row["path"], state=State(row["state"]), opens=as_date(row["opens"]),
         due=as_date(row["due"]), force=Force(row["force"]), target=row["target"], tally=row["tally"],
         done_on=as_date(row["done_on"]) if row["done_on"] else None, backdated=bool(row["backdated"]),
-        reason=row["reason"],
+        reason=row["reason"], waived_until=as_date(row["waived_until"]) if row["waived_until"] else None,
+        assignee=row["assignee"],
     )  # fmt: skip
 
 
@@ -109,6 +110,12 @@ async def actor(person: int, today: date) -> Actor | None:
     return Actor(people[0]["id"], people[0]["name"], held)
 
 
+async def person_name(person: int) -> str:
+    """What a person is called; nothing if there is none."""
+    rows = await fetch("SELECT name FROM person WHERE id = :id", id=person)
+    return str(rows[0]["name"]) if rows else ""
+
+
 async def holders(unit: int, roles: Sequence[Role], today: date) -> list[str]:
     """Who holds one of these posts in a unit, by name."""
     rows = await fetch(
@@ -135,6 +142,18 @@ async def counts(number: int) -> Rows:
 async def units_named() -> Rows:
     """Every unit: id, name, aliases, path."""
     return await fetch("SELECT id, name, aliases, path FROM unit ORDER BY id")
+
+
+async def unit(number: int) -> dict[str, Any] | None:
+    """A unit: id, name, path."""
+    rows = await fetch("SELECT id, name, path FROM unit WHERE id = :id", id=number)
+    return rows[0] if rows else None
+
+
+async def supervisor_of(number: int) -> int | None:
+    """The unit that supervises a unit."""
+    (row,) = await fetch("SELECT supervisor_id FROM unit WHERE id = :id", id=number)
+    return int(row["supervisor_id"]) if row["supervisor_id"] is not None else None
 
 
 async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:

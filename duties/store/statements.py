@@ -197,6 +197,39 @@ async def insert_returned(today: date, now: datetime, minute: int) -> int:
     )  # fmt: skip
 
 
+async def insert_reopened(now: datetime, minute: int) -> int:
+    """Tell head and officer of what was waived and is owed again: once for each day a waiver ended on."""
+    return await execute(
+        f"""
+        INSERT INTO reminder
+          (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
+        SELECT r.id, r.due, r.rung, a.audience, 'reopened', 0, {_false()}, {_false()}, {_instant(":now")}, {_false()}
+        FROM (
+          SELECT o.id, t.due, 'W' || SUBSTR(REPLACE(CAST(o.waived_until AS TEXT), '-', ''), 3) AS rung
+          FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+          WHERE o.waived_until IS NOT NULL AND o.state IN {OPEN} AND u.office_opens <= :minute) AS r
+        CROSS JOIN (SELECT 'officer' AS audience UNION ALL SELECT 'head') AS a
+        WHERE NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = r.id AND m.due = r.due
+          AND m.rung = r.rung AND m.audience = a.audience)
+        ORDER BY r.id LIMIT {SLICE} ON CONFLICT DO NOTHING
+        """,
+        now=now, minute=minute,
+    )  # fmt: skip
+
+
+async def waivers_over(today: date) -> list[int]:
+    """Obligations whose waiver's last day has passed, and whose case, if one started them, was not withdrawn."""
+    rows = await fetch(
+        """
+        SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id
+        WHERE o.waived_until IS NOT NULL AND o.waived_until < :today AND o.state = 'waived'
+          AND NOT EXISTS (SELECT 1 FROM casefile c WHERE c.id = t.case_id AND c.state <> 'open') ORDER BY o.id
+        """,
+        today=today,
+    )
+    return [int(row["id"]) for row in rows]
+
+
 async def office_minutes() -> list[int]:
     """The distinct minutes of the day at which offices open: the instants of a day's waves."""
     rows = await fetch("SELECT DISTINCT office_opens FROM unit ORDER BY office_opens")

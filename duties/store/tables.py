@@ -78,9 +78,57 @@ class Term(Model):
     stirred = fields.IntField(default=0, description="how often its touches were to be looked at again")
     units_digest = fields.CharField(64, default="")
     planned_for = fields.CharField(64, default="", description="roster and registry its obligations were made from")
+    case_id = fields.BigIntField(null=True, description="the case whose clock it is; it serves that unit alone")
+    advise_by = fields.DateField(null=True, description="the day reminders aim at, where it is not the due day's")
+    not_before = fields.DateField(null=True, description="reported earlier than this is told, not refused")
 
     class Meta:
         table = "term"
+
+
+class Letter(Model):
+    """A formal letter about an overdue obligation, from its draft to its service."""
+
+    id = fields.BigIntField(primary_key=True)
+    paper = fields.CharField(16)
+    issuer_id = fields.BigIntField()
+    unit_id = fields.BigIntField()
+    obligation_id = fields.BigIntField()
+    state = fields.CharField(16)
+    document = fields.CharField(128, default="")
+    issued_on = fields.DateField(null=True)
+    named_on = fields.DateField(null=True, description="the day by which the letter wants it done")
+    signatory = fields.CharField(64, default="")
+    served_on = fields.DateField(null=True)
+    proof = fields.CharField(255, default="")
+    case_id = fields.BigIntField(null=True, description="the case that its service opened")
+    reason = fields.CharField(255, default="")
+    version = fields.IntField(default=1)
+    drafted_by = fields.BigIntField()
+    drafted_at = UtcDatetimeField()
+
+    class Meta:
+        table = "letter"
+
+
+class Case(Model):
+    """An event that started one unit's clock, or several. `version` counts the times its dates were set."""
+
+    id = fields.BigIntField(primary_key=True)
+    duty = fields.CharField(64)
+    unit_id = fields.BigIntField()
+    event_on = fields.DateField()
+    named_on = fields.DateField(null=True, description="the day that the letter or the supervisor names")
+    document = fields.CharField(128, default="")
+    subject = fields.CharField(255, default="")
+    pauses = json_field(default=list)
+    parent_id = fields.BigIntField(null=True, description="the case it follows from")
+    state = fields.CharField(16)
+    version = fields.IntField(default=1)
+    opened_at = UtcDatetimeField()
+
+    class Meta:
+        table = "casefile"
 
 
 class Obligation(Model):
@@ -97,6 +145,8 @@ class Obligation(Model):
     backdated = fields.BooleanField(default=False)
     evidence = json_field(default=list)
     reason = fields.CharField(255, default="")
+    waived_until = fields.DateField(null=True, description="the last day of a waiver; stays when that is over")
+    assignee = fields.BigIntField(null=True, description="the person of the unit who handles it")
 
     class Meta:
         table = "obligation"

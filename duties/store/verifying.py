@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from duties.ledger import SYSTEM, Fault
-from duties.store import chains, statements
+from duties.store import case_rows, chains, statements
 from duties.store.database import as_date, fetch
 from duties.store.planned import silent_counts
 
@@ -23,6 +23,8 @@ async def _terms() -> list[Fault]:
     for row in await chains.history(SYSTEM):
         if row["action"] == "plan":
             written |= {term["id"]: term for term in _payload(row).get("terms", ())}
+    for row in await case_rows.lines():
+        written |= {term["id"]: term for term in _payload(row).get("terms", ())}
     faults = []
     for term in await silent_counts():
         place = f"term {term['duty']} {term['label']} {term['jurisdiction']}"
@@ -60,7 +62,8 @@ async def _unheard() -> list[Fault]:
     rows = await fetch(
         """
         SELECT o.id FROM obligation o WHERE (o.state <> 'pending' OR o.tally <> 0 OR o.done_on IS NOT NULL
-          OR o.backdated OR o.reason <> '' OR CAST(o.evidence AS TEXT) <> '[]')
+          OR o.backdated OR o.reason <> '' OR CAST(o.evidence AS TEXT) <> '[]'
+          OR o.waived_until IS NOT NULL OR o.assignee IS NOT NULL)
           AND NOT EXISTS (SELECT 1 FROM stream s WHERE s.kind = 'obligation' AND s.ref = o.id) ORDER BY o.id
         """
     )
@@ -73,7 +76,8 @@ async def _changed() -> AsyncIterator[Fault]:
     while True:
         rows = await fetch(
             """
-            SELECT s.ref, e.payload, o.id, o.state, o.tally, o.done_on, o.backdated, o.reason, o.evidence
+            SELECT s.ref, e.payload, o.id, o.state, o.tally, o.done_on, o.backdated, o.reason, o.evidence,
+              o.waived_until, o.assignee
             FROM stream s JOIN entry e ON e.stream_id = s.id AND e.seq = s.seq LEFT JOIN obligation o ON o.id = s.ref
             WHERE s.kind = 'obligation' AND s.ref > :after ORDER BY s.ref LIMIT :page
             """,
@@ -94,6 +98,8 @@ def _differences(row: Mapping[str, Any]) -> str:
     found = {
         "state": row["state"], "tally": row["tally"], "backdated": bool(row["backdated"]), "reason": row["reason"],
         "done_on": as_date(row["done_on"]).isoformat() if row["done_on"] else None, "evidence": evidence,
+        "waived_until": as_date(row["waived_until"]).isoformat() if row["waived_until"] else None,
+        "assignee": row["assignee"],
     }  # fmt: skip
     written = _payload(row).get("after", {})
     different = [name for name, value in found.items() if value != written.get(name)]

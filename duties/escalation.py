@@ -1,0 +1,182 @@
+"""Escalation: which formal step the law lets a supervisor propose, and what becomes of the letter a person signs.
+
+Nothing here is sent by itself. A draft rests on one overdue obligation; issuing records number, date and signatory;
+service starts the next clock as a case; what was served can be withdrawn, and its case with it. Sources: supervision
+regulation of Xinjiang, articles 27 to 29; measures of Changji on administration by law, articles 38 and 57.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from duties import cases
+from duties.cases import Law, Opening, Recorded
+from duties.errors import RefusedError
+from duties.ledger import Act, StreamRef
+from duties.model import Actor, Force, Obligation
+from duties.obligations import HOLDERS, Moment
+from duties.paper import Paper
+from duties.registry import Duty, Registry
+from duties.store import case_rows, chains, letter_rows, reading
+from duties.store.letter_rows import Correspondence
+
+STARTS = {
+    Paper.URGING: "urge-letter-response",
+    Paper.OPINION: "opinion-letter-rectification",
+    Paper.DECISION: "decision-letter-compliance",
+}
+"""The duty whose clock the service of a letter starts."""
+NEXT: dict[str, tuple[Paper, ...]] = {
+    "urge-letter-response": (Paper.OPINION,),
+    "opinion-letter-rectification": (Paper.DECISION,),
+    "decision-letter-compliance": (),
+}
+"""What follows a letter that was not answered; after a decision only the consequences of its articles."""
+DRAFTED, ISSUED, SERVED, WITHDRAWN = "drafted", "issued", "served", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """What makes a draft a letter: its number, its day, who signed; and the day it names, where it names one."""
+
+    document: str
+    on: date
+    signatory: str
+    named_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A letter after a step, the entry that records it, and the case its service opened."""
+
+    letter: Correspondence
+    entry: int
+    opened: Recorded | None = None
+
+
+def allowed(duty: Duty, force: Force) -> tuple[Paper, ...]:
+    """The steps that may be proposed about a duty that is overdue, the mildest first; none on a force assumed."""
+    if force == Force.ASSUMED:
+        return ()
+    if duty.code in NEXT:
+        return NEXT[duty.code]
+    if duty.enforcement_supervision:
+        return (Paper.URGING, Paper.OPINION)
+    return (Paper.INTERVIEW, Paper.BULLETIN)
+
+
+async def draft(actor: Actor, registry: Registry, number: int, paper: Paper | None, at: Moment) -> Written:
+    """拟稿: propose a step about an overdue obligation; without a paper the mildest that is allowed."""
+    one = await _overdue(actor, number, at)
+    offered = allowed(registry.duty(one.duty), one.force)
+    if not offered:
+        key = "refused-force-assumed" if one.force == Force.ASSUMED else "refused-no-further-letter"
+        raise RefusedError(key, duty=one.duty, number=number)
+    if paper is not None and paper not in offered:
+        raise RefusedError("refused-letter-not-allowed", duty=one.duty, paper=str(paper), offered=list(offered))
+    chosen = paper or offered[0]
+    if (before := await letter_rows.drafted_about(number, str(chosen))) is not None:
+        raise RefusedError("refused-drafted-already", number=before.id)
+    issuer = await _issuer(actor, one)
+    letter = await letter_rows.add(str(chosen), issuer, one.unit_id, number, actor.person_id, at.now)
+    return Written(letter, await _record(actor, "draft", letter, at))
+
+
+async def issue(actor: Actor, number: int, signed: Signing, at: Moment) -> Written:
+    """发文: a person signed it. Number, date and signatory are recorded; corrected while it is not served."""
+    letter = await _mine(actor, number, DRAFTED, ISSUED)
+    named_on = signed.named_on or letter.named_on
+    if signed.on > at.today:
+        raise RefusedError("refused-future", day=signed.on)
+    if letter.paper == Paper.DECISION and named_on is None:
+        raise RefusedError("refused-day-needed", day=signed.on, on=signed.on)
+    changed = replace(
+        letter, state=ISSUED, document=signed.document, issued_on=signed.on, signatory=signed.signatory,
+        named_on=named_on,
+    )  # fmt: skip
+    return await _changed(actor, "issue", changed, at)
+
+
+async def serve(actor: Actor, law: Law, number: int, on: date, proof: str, at: Moment) -> Written:
+    """送达: the day of receipt and what shows it. The clock of the next step starts with it."""
+    letter = await _mine(actor, number, ISSUED)
+    assert letter.issued_on is not None, "it was issued"
+    if not letter.issued_on <= on <= at.today:
+        raise RefusedError("refused-served-day", day=on, on=letter.issued_on)
+    served = replace(letter, state=SERVED, served_on=on, proof=proof)
+    duty = STARTS.get(Paper(letter.paper))
+    if duty is None:
+        return await _changed(actor, "serve", served, at)
+    parent = await case_rows.of_obligation(letter.obligation_id)
+    opening = Opening(
+        duty, letter.unit_id, on, letter.named_on, letter.document, parent_id=parent.id if parent else None
+    )
+    opened = await cases.open_case(actor, law, opening, at)
+    written = await _changed(actor, "serve", replace(served, case_id=opened.case.id), at)
+    return replace(written, opened=opened)
+
+
+async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Written:
+    """撤函: withdrawn with its reason; the case that its service opened is withdrawn too."""
+    letter = await _mine(actor, number, DRAFTED, ISSUED, SERVED)
+    if letter.case_id is not None:
+        await cases.withdraw(actor, law, letter.case_id, reason, at)
+    return await _changed(actor, "recall", replace(letter, state=WITHDRAWN, reason=reason), at)
+
+
+async def found(actor: Actor, number: int) -> Correspondence:
+    """A letter, for who supervises its addressee. Raises RefusedError."""
+    letter = await letter_rows.found(number)
+    if letter is None:
+        raise RefusedError("refused-no-such-letter", number=number)
+    if not actor.supervises(letter.unit_path):
+        raise RefusedError("refused-not-supervisor", unit=letter.unit, action="letters", unit_id=letter.unit_id)
+    return letter
+
+
+async def _mine(actor: Actor, number: int, *states: str) -> Correspondence:
+    letter = await found(actor, number)
+    if letter.state not in states:
+        raise RefusedError("refused-letter-state", number=number, standing=letter.state)
+    return letter
+
+
+async def _overdue(actor: Actor, number: int, at: Moment) -> Obligation:
+    one = await reading.obligation(number)
+    if one is None:
+        raise RefusedError("refused-no-such", number=number)
+    if not actor.supervises(one.unit_path) or actor.holds(one.unit_id, *HOLDERS):
+        raise RefusedError("refused-not-supervisor", unit=one.unit, action="draft", unit_id=one.unit_id)
+    if not one.overdue(at.today):
+        raise RefusedError("refused-not-overdue", number=number, due=one.due)
+    return one
+
+
+async def _issuer(actor: Actor, one: Obligation) -> int:
+    """The unit in whose name the supervisor acts: the nearest whose subtree holds the addressee."""
+    posts = [post for post in actor.posts if one.unit_path.startswith(post.over)]
+    return max(posts, key=lambda post: len(post.over)).unit_id
+
+
+async def _changed(actor: Actor, action: str, letter: Correspondence, at: Moment) -> Written:
+    entry = await _record(actor, action, letter, at)
+    if not await letter_rows.change(letter):
+        raise chains.StaleError(f"letter {letter.id} moved")
+    after = await letter_rows.found(letter.id)
+    assert after is not None, "it was changed"
+    return Written(after, entry)
+
+
+async def _record(actor: Actor, action: str, letter: Correspondence, at: Moment) -> int:
+    payload: dict[str, Any] = {
+        "paper": letter.paper, "unit": letter.unit, "obligation": letter.obligation_id, "state": letter.state,
+        "document": letter.document, "signatory": letter.signatory, "proof": letter.proof, "case": letter.case_id,
+        "reason": letter.reason, "name": actor.name,
+        **{name: str(day) if day else None for name, day in _days(letter).items()},
+    }  # fmt: skip
+    act = Act(f"person:{actor.person_id}", action, at.channel, payload)
+    return await chains.append(StreamRef("letter", letter.id), act, at.now)
+
+
+def _days(letter: Correspondence) -> dict[str, date | None]:
+    return {"issued_on": letter.issued_on, "served_on": letter.served_on, "named_on": letter.named_on}

@@ -1,0 +1,278 @@
+"""Events start clocks: opened, corrected, paused, withdrawn; what follows by itself; what the ledger says of it."""
+
+from collections.abc import AsyncIterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from duties import cases, clock, obligations
+from duties.cases import Law, Opening, Recorded
+from duties.clock import Pause
+from duties.errors import RefusedError
+from duties.ledger import StreamRef
+from duties.model import Actor, Evidence, Role, State
+from duties.obligations import Moment
+from duties.reading import shipped
+from duties.registry import EventRule
+from duties.store import case_rows, chains, reading
+from duties.store.database import fetch, transaction
+from duties.store.verifying import silent_changes
+from duties.workdays import WorkCalendar
+from tests.duties.town import CALENDAR, at, enter, fresh, moment, somebody, told, wave
+
+LAW = Law(shipped(), CALENDAR)
+RULES = {duty.code: duty.rule for duty in LAW.registry.duties if isinstance(duty.rule, EventRule)}
+OPINION, DECISION, REVIEW = "opinion-letter-rectification", "decision-letter-compliance", "legality-review"
+RECEIVED = date(2026, 9, 18)
+
+
+@pytest.fixture
+async def units(database_url: str) -> AsyncIterator[dict[str, int]]:
+    async with fresh(database_url):
+        yield await entered()
+
+
+async def entered() -> dict[str, int]:
+    justice = {"parent": "gov", "tags": ["department", "justice", "supervision"]}
+    await enter(gov={"tags": ["government"]}, justice=justice, water={"parent": "gov", "tags": ["department"]})
+    return {row["code"]: row["id"] for row in await fetch("SELECT id, code FROM unit")}
+
+
+def supervisor(units: dict[str, int]) -> Actor:
+    return somebody((Role.SUPERVISOR, units["justice"]), number=7)
+
+
+def head(units: dict[str, int], unit: str = "water") -> Actor:
+    return somebody((Role.HEAD, units[unit]), number=8, over="/nowhere/")
+
+
+async def opened(
+    units: dict[str, int], duty: str = OPINION, on: date = RECEIVED, *, by: date | None = None, unit: str = "water",
+    actor: Actor | None = None, at: str = "2026-09-21", parent: int | None = None, subject: str = "",
+) -> Recorded:  # fmt: skip
+    opening = Opening(duty, units[unit], on, by, "昌司督〔2026〕3号", subject, parent)
+    async with transaction():
+        return await cases.open_case(actor or supervisor(units), LAW, opening, moment(at))
+
+
+async def dues(case: int) -> dict[str, date]:
+    return {one.duty: one.due for one in await case_rows.clocks(case)}
+
+
+async def report(units: dict[str, int], number: int, day: str, when: str, unit: str = "water") -> Recorded | None:
+    actor, now = head(units, unit), moment(when)
+    async with transaction():
+        done = await obligations.report(actor, number, Evidence("1号", date.fromisoformat(day)), now)
+        assert done.obligation.done_on is not None
+        return await cases.followed(actor, LAW, number, done.obligation.done_on, now)
+
+
+async def verified() -> list[str]:
+    return [f"{fault.place}: {fault.reason}" for fault in await silent_changes()]
+
+
+async def test_one_letter_starts_every_clock_that_its_receipt_starts(units: dict[str, int]) -> None:
+    done = await opened(units)
+    assert [one.duty.code for one in done.clocks] == [OPINION, "opinion-letter-objection"]
+    assert await dues(done.case.id) == {
+        OPINION: date(2026, 10, 19),  # 30 days end on Sunday, October 18
+        "opinion-letter-objection": date(2026, 10, 8),  # 15 days end in the holidays of October
+    }
+    assert await verified() == []
+
+
+async def test_the_earlier_day_that_a_letter_names_governs_its_own_clock_alone(units: dict[str, int]) -> None:
+    done = await opened(units, by=date(2026, 10, 9))
+    assert await dues(done.case.id) == {OPINION: date(2026, 10, 9), "opinion-letter-objection": date(2026, 10, 8)}
+
+
+@pytest.mark.parametrize(
+    ("duty", "on", "by", "key"),
+    [
+        (DECISION, RECEIVED, None, "refused-day-needed"),
+        (DECISION, RECEIVED, RECEIVED, "refused-named-day"),
+        (OPINION, date(2026, 9, 22), None, "refused-future"),
+        ("study-plan", RECEIVED, None, "refused-no-event"),
+    ],
+)
+async def test_what_no_clock_can_start_from_is_refused(
+    units: dict[str, int], duty: str, on: date, by: date | None, key: str
+) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await opened(units, duty, on, by=by)
+    assert refused.value.key == key
+    assert await fetch("SELECT 1 FROM casefile UNION ALL SELECT 1 FROM obligation") == []
+
+
+async def test_the_same_event_is_opened_once(units: dict[str, int]) -> None:
+    first = await opened(units)
+    with pytest.raises(RefusedError) as refused:
+        await opened(units)
+    assert (refused.value.key, refused.value.facts["number"]) == ("refused-case-exists", first.case.id)
+
+
+async def test_a_letter_is_opened_by_its_supervisor_what_a_unit_does_by_the_unit_too(units: dict[str, int]) -> None:
+    with pytest.raises(RefusedError) as refused:
+        await opened(units, actor=head(units))
+    assert refused.value.key == "refused-own-work"
+    assert (await opened(units, "licence-penalty-publication", actor=head(units))).case.unit_id == units["water"]
+    with pytest.raises(RefusedError):
+        await opened(units, "licence-penalty-publication", actor=head(units), unit="justice")
+
+
+async def test_a_corrected_day_moves_every_deadline_and_the_ledger_keeps_the_old_ones(units: dict[str, int]) -> None:
+    done = await opened(units)
+    async with transaction():
+        moved = await cases.amend(
+            supervisor(units), LAW, done.case.id, moment("2026-09-22"), event_on=date(2026, 9, 21)
+        )
+    assert [(one.was_due, one.deadline.due) for one in moved.clocks] == [
+        (date(2026, 10, 8), date(2026, 10, 8)), (date(2026, 10, 19), date(2026, 10, 21)),
+    ]  # fmt: skip
+    lines = await chains.history(StreamRef("case", done.case.id))
+    assert [line["action"] for line in lines] == ["open", "amend"]
+    assert '"due":"2026-10-19"' in lines[0]["payload"]
+    assert '"was_due":"2026-10-19"' in lines[1]["payload"]
+    assert await verified() == []
+
+
+async def test_a_deadline_moved_behind_the_ledger_shows(units: dict[str, int]) -> None:
+    await opened(units)
+    async with transaction():
+        await fetch("UPDATE term SET due = '2027-01-01' WHERE duty = :duty RETURNING id", duty=OPINION)
+    assert any("the ledger says 2026-10-19" in fault for fault in await verified())
+
+
+async def test_while_a_clock_stands_nobody_is_late_and_after_it_the_days_are_given_back(units: dict[str, int]) -> None:
+    done = await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")
+    number, before = done.case.id, (await dues(done.case.id))[REVIEW]
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, number, date(2026, 9, 7), moment("2026-09-07"))
+    assert (await dues(number))[REVIEW] > date(2027, 1, 1)
+    async with transaction():
+        await cases.resume(supervisor(units), LAW, number, date(2026, 9, 11), moment("2026-09-11"))
+    given = CALENDAR.between(date(2026, 9, 7), date(2026, 9, 11))
+    assert (await dues(number))[REVIEW] == CALENDAR.add(before, given)
+    assert await verified() == []
+
+
+async def test_materials_that_come_in_set_the_review_going_again(units: dict[str, int]) -> None:
+    review = (await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")).case.id
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, review, date(2026, 9, 7), moment("2026-09-07"))
+    materials = await opened(units, "legality-materials", date(2026, 9, 7), at="2026-09-07", parent=review)
+    resumed = await report(units, materials.clocks[0].obligation_id, "2026-09-09", "2026-09-10")
+    assert resumed is not None
+    assert (resumed.case.id, resumed.case.paused) == (review, False)
+    expected = clock.deadline(
+        RULES[REVIEW], date(2026, 9, 1), CALENDAR, pauses=[Pause(date(2026, 9, 7), date(2026, 9, 9))]
+    )
+    assert (await dues(review))[REVIEW] == expected.due
+    async with transaction():
+        await obligations.undo(head(units), moment("2026-09-10"))
+        await cases.unfollowed(head(units), LAW, materials.clocks[0].obligation_id, moment("2026-09-10"))
+    found = await case_rows.found(review)
+    assert found is not None
+    assert found.paused
+
+
+async def test_an_objection_opens_its_review_on_the_supervisors_side(units: dict[str, int]) -> None:
+    done = await opened(units)
+    objection = next(one for one in done.clocks if one.duty.code == "opinion-letter-objection")
+    follower = await report(units, objection.obligation_id, "2026-09-28", "2026-09-29")
+    assert follower is not None
+    assert (follower.case.duty, follower.case.unit_id) == ("objection-review", units["justice"])
+    assert follower.case.parent_id == done.case.id
+    assert follower.clocks[0].deadline.due == date(2026, 10, 13)
+    async with transaction():
+        await obligations.undo(head(units), moment("2026-09-29"))
+        await cases.unfollowed(head(units), LAW, objection.obligation_id, moment("2026-09-29"))
+    gone = await case_rows.found(follower.case.id)
+    assert gone is not None
+    assert gone.state == "withdrawn"
+
+
+async def test_a_right_lapses_and_is_never_overdue(units: dict[str, int]) -> None:
+    await opened(units)
+    assert await cases.lapsed(LAW.registry, date(2026, 10, 8)) == []
+    (number,) = await cases.lapsed(LAW.registry, date(2026, 10, 9))
+    one = await reading.obligation(number)
+    assert one is not None
+    assert one.duty == "opinion-letter-objection"
+
+
+async def test_a_withdrawn_case_is_owed_no_longer(units: dict[str, int]) -> None:
+    done = await opened(units)
+    async with transaction():
+        await cases.withdraw(supervisor(units), LAW, done.case.id, "文书撤回", moment("2026-09-22"))
+    assert {one.state for one in await case_rows.clocks(done.case.id)} == {State.CANCELLED}
+    with pytest.raises(RefusedError) as refused:
+        async with transaction():
+            await cases.amend(supervisor(units), LAW, done.case.id, moment("2026-09-23"), event_on=RECEIVED)
+    assert refused.value.key == "refused-case-over"
+    assert await verified() == []
+
+
+async def test_the_unit_is_told_at_its_next_office_hour_and_again_when_dates_move(units: dict[str, int]) -> None:
+    done = await opened(units, "urge-letter-response", date(2026, 9, 18), by=date(2026, 10, 30))
+    await wave(LAW.registry, "2026-09-20 12:00")  # a working Sunday before the October holidays
+    await wave(LAW.registry, "2026-09-21 09:00")
+    before = await told()
+    await wave(LAW.registry, "2026-09-21 10:00")
+    assert set(await told()) - set(before) <= {"water C1 officer", "water C1 head"}
+    async with transaction():
+        await cases.amend(supervisor(units), LAW, done.case.id, moment("2026-09-22"), named_on=date(2026, 10, 20))
+    await wave(LAW.registry, "2026-09-22 10:00")
+    await wave(LAW.registry, "2026-09-22 11:00")
+    assert (await told()).count("water C2 head") == 1
+
+
+async def test_reminders_aim_at_the_cautious_day_and_end_with_the_report(units: dict[str, int]) -> None:
+    done = await opened(units)
+    clocks = {one.duty.code: one for one in done.clocks}
+    aim = clocks[OPINION].deadline.advise_by
+    await wave(LAW.registry, f"{CALENDAR.add(aim, -1)} 10:00")
+    raised = await fetch(
+        "SELECT rung FROM reminder WHERE obligation_id = :id AND NOT superseded", id=clocks[OPINION].obligation_id
+    )
+    assert "T-1" in {row["rung"] for row in raised}
+
+
+DAYS = st.dates(date(2026, 3, 1), date(2026, 8, 31))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+async def test_however_a_case_was_changed_its_deadline_is_that_of_what_is_known_now(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("chain")
+    async with fresh(f"sqlite://{folder}/cases.db"):
+        units = await entered()
+        today = date(2026, 9, 1)
+        now = Moment(at(today.isoformat()), today, "test")
+        on = data.draw(DAYS)
+        number = (await opened(units, REVIEW, on, unit="justice", at=today.isoformat())).case.id
+        pauses: list[Pause] = []
+        for _ in range(data.draw(st.integers(1, 5))):
+            case = await case_rows.found(number)
+            assert case is not None
+            step = data.draw(st.sampled_from(["amend", "pause", "resume"]))
+            first = max([on, *(pause.received for pause in pauses)])
+            day = data.draw(st.dates(first, today)) if first <= today else today
+            async with transaction():
+                if step == "pause" and not case.paused:
+                    noticed = day
+                    await cases.pause(supervisor(units), LAW, number, noticed, now)
+                    received = data.draw(st.dates(noticed, today))
+                    await cases.resume(supervisor(units), LAW, number, received, now)
+                    pauses.append(Pause(noticed, received))
+                elif step == "amend" and (earlier := on - timedelta(days=data.draw(st.integers(0, 20)))) != on:
+                    on = earlier
+                    await cases.amend(supervisor(units), LAW, number, now, event_on=on)
+        expected = clock.deadline(RULES[REVIEW], on, WorkCalendar.shipped(), pauses=pauses)
+        assert (await dues(number))[REVIEW] == expected.due
+        assert await verified() == []
