@@ -115,7 +115,7 @@ QUOTA = ("qpslimit", "quota", "throttl")
 class DingTalkAppConfig(ConnectionConfig):
     """The keys of an enterprise internal application with a robot."""
 
-    client_id: str = Field(pattern=r"^[\w-]+$", description="Client ID (AppKey) of the application")
+    client_id: str = Field(pattern=r"^[\w-]{1,64}$", description="Client ID (AppKey) of the application")
     client_secret: SecretStr = Field(min_length=1, description="Client Secret (AppSecret) of the application")
     robot_code: str = Field(default="", description="robotCode, where it is not the Client ID")
     mode: Literal["stream", "http"] = Field(default="stream", description="how messages come in")

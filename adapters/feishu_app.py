@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, model_validator
 
 from adapters.base import (
+    LONGEST_APP,
     AdapterError,
     Button,
     ConfigurationError,
@@ -77,7 +78,7 @@ MOST_BUTTONS, LARGEST_CARD = 20, 30_000
 class FeishuAppConfig(ConnectionConfig):
     """What an application bot's connection may say."""
 
-    app_id: str = Field(min_length=1)
+    app_id: str = Field(min_length=1, max_length=LONGEST_APP)
     app_secret: SecretStr = Field(min_length=1)
     mode: Literal["long-connection", "http"] = Field(
         default="long-connection", description="how Feishu delivers answers; http needs a public address"

@@ -106,7 +106,7 @@ class WecomAppConfig(ConnectionConfig):
     """Keys of a self-built application's connection."""
 
     corp_id: str = Field(
-        pattern=r"^[0-9A-Za-z_-]{1,64}$", description="the corporation's id, from its information page"
+        pattern=r"^[0-9A-Za-z_-]{1,48}$", description="the corporation's id, from its information page"
     )
     agent_id: int = Field(gt=0, description="AgentId of the application")
     secret: SecretStr = Field(description="Secret of the application")

@@ -22,7 +22,7 @@ from duties.workdays import WorkCalendar
 
 ROOT = Path(__file__).parent.parent
 READMES: dict[Language, Path] = {"en": ROOT / "README.md", "zh": ROOT / "README.zh.md"}
-PAGES = [*READMES.values(), ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*READMES.values(), ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 HEADS = {"en": "| say | who | for |", "zh": "| 怎么说 | 谁 | 作用 |"}
 ROLES = {"en": dict(zip(Role, ("head", "officer", "supervisor", "admin"), strict=True))}
 ROLES["zh"] = dict(zip(Role, ("负责人", "经办人", "监督员", "管理员"), strict=True))
