@@ -151,7 +151,8 @@ def test_the_page_on_the_registry_names_every_table_and_every_status() -> None:
 
 def test_no_page_is_written_for_effect() -> None:
     emoji = re.compile("[\U0001f300-\U0001faff\u2705\u2728\u26a0\ufe0f]")
-    assert [page.name for page in PAGES if emoji.search(page.read_text(encoding="utf-8"))] == []
+    prose = {page.name: re.sub(r"`[^`]*`", "", page.read_text(encoding="utf-8")) for page in PAGES}
+    assert [name for name, text in prose.items() if emoji.search(text)] == []
 
 
 if __name__ == "__main__":
