@@ -13,6 +13,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from adapters.base import Adapter
+from bot.conversation.ask import Surroundings
 from bot.delivery import Delivery
 from bot.inbox import Inbox
 from bot.loop import Loop
@@ -82,7 +83,8 @@ class Bot:
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
         self.delivery = Delivery(adapters, NoticeWording(law.registry, page=page_url), zone, alarm=self.loop.alarm)
         changeable = [name for name, adapter in adapters.items() if adapter.can_update]
-        self.inbox = Inbox(law.registry, zone, clock, self.wake, changeable)
+        around = Surroundings(law.workdays, page_url)
+        self.inbox = Inbox(law.registry, zone, clock, self.wake, around, changeable)
         self.monitor = Monitor()
         self._heartbeat_url = heartbeat_url
         self._deciding = asyncio.Lock()

@@ -1,20 +1,37 @@
 """The built-in chat's door filled in: the page's questions answered from the store."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
+import structlog
+
 from adapters.base import Button
 from adapters.webchat import WebchatAdapter
+from bot import exports, papers, tickets
 from bot.app import Bot, MovableClock
-from bot.store import arrivals, people, queue
-from bot.web.door import Bubble, ChatDoor, DemoDoor, Player, Step, TooManyAttemptsError
+from bot.conversation.ask import OWN_PAGE
+from bot.store import arrivals, asked, people, queue
+from bot.web.door import (
+    Bubble,
+    ChatDoor,
+    DemoDoor,
+    Download,
+    NoSuchTableError,
+    Player,
+    Step,
+    TooManyAttemptsError,
+)
 from bot.wording import say
+from bot.workbook import workbook
 from duties.ledger import SYSTEM, Act
+from duties.model import Actor
 from duties.store import chains, reading, statements
 from duties.store.database import transaction
 
-CONNECTION = "webchat"
+log = structlog.get_logger()
+CONNECTION = OWN_PAGE
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 LONGEST_LEAP = 400
@@ -41,6 +58,7 @@ class Doorway:
             leave=self.leave,
             health=self.bot.health,
             metrics=self.bot.monitor.text,
+            table=self.table,
             demo=self._demo(clock) if clock is not None else None,
         )
 
@@ -101,6 +119,36 @@ class Doorway:
         """End a session."""
         await people.sign_out(token)
 
+    async def table(self, text: str, session: str) -> Download:
+        """The full table that a link names, for the person it was made for, as that person's posts allow today."""
+        now = self._now()
+        try:
+            ticket = await tickets.read(text, now)
+        except tickets.ForgedError:
+            raise NoSuchTableError(expired=False) from None
+        except tickets.ExpiredError:
+            raise NoSuchTableError(expired=True) from None
+        signed_in = await people.signed_in(session, now) if session else None
+        if signed_in and await people.person_at(CONNECTION, signed_in) != ticket.person:
+            raise NoSuchTableError(expired=False)
+        question, actor = await asked.question(ticket.answer), await reading.actor(ticket.person, now.date())
+        if question is None or actor is None or not actor.posts:
+            raise NoSuchTableError(expired=True)
+        if question.kind == "letter":
+            return await self._letter(question.letter, actor, now)
+        made = await exports.table(question, actor, self.bot.law.registry, self.bot.inbox.around, now)
+        log.info("table made", action="export", person=ticket.person, kind=question.kind, rows=len(made.rows))
+        return Download(f"{made.name} {now:%Y-%m-%d}.xlsx", await asyncio.to_thread(workbook, made))
+
+    async def _letter(self, number: int, actor: Actor, now: datetime) -> Download:
+        """The file of a letter, for who still supervises its addressee."""
+        law = self.bot.law
+        made = await papers.written(number, law.registry, law.workdays, now.date())
+        if made is None or not actor.supervises(made.unit_path):
+            raise NoSuchTableError(expired=True)
+        log.info("letter made", action="export", person=actor.person_id, letter=number)
+        return Download(made.name, await asyncio.to_thread(made.draft))
+
     async def move(self, clock: MovableClock, step: Step) -> datetime:
         """Set the demonstration's clock forward: an hour, to tomorrow's office hour, or to the next reminder.
 
@@ -154,4 +202,4 @@ def _pressed(action: str) -> str:
     return f"{label} #{numbers}" if numbers else label
 
 
-PRESSABLE = frozenset({"acknowledge", "report", "detail", "close", "return"})
+PRESSABLE = frozenset({"acknowledge", "report", "detail", "close", "return", "export"})

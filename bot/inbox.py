@@ -8,7 +8,7 @@ import structlog
 
 from adapters.base import Incoming
 from bot import cards
-from bot.conversation.ask import Reply
+from bot.conversation.ask import Reply, Surroundings
 from bot.conversation.dispatch import answer
 from bot.store import arrivals, queue
 from bot.wording import say
@@ -34,12 +34,14 @@ class Inbox:
         zone: tzinfo,
         clock: Callable[[], datetime],
         wake: Callable[[], None],
+        around: Surroundings,
         changeable: Sequence[str] = (),
     ) -> None:
         self.registry = registry
         self.zone = zone
         self.clock = clock
         self.wake = wake
+        self.around = around
         self.changeable = changeable
         self._group: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -98,7 +100,8 @@ class Inbox:
             message = await arrivals.take(number, now)
             if message is None:
                 return False
-            reply = await answer(message, self.registry, Moment(now, now.date(), message.connection))
+            moment = Moment(now, now.date(), message.connection)
+            reply = await answer(message, self.registry, moment, self.around)
             await self._say(message, reply, now, number)
             await cards.refresh(reply.about, self.changeable, now)
         return True

@@ -9,7 +9,7 @@ import structlog
 
 from bot.store import arrivals, people, queue, reach
 from bot.wording import say
-from duties import planning, reminding
+from duties import cases, obligations, planning, reminding
 from duties.ledger import SYSTEM, Act
 from duties.registry import Registry
 from duties.store import chains, planned
@@ -50,7 +50,7 @@ class Loop:
         not count as one.
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
-        for chore in (self._plan, self._raise, self._anchor, self._check):
+        for chore in (self._reopen, self._plan, self._lapse, self._raise, self._anchor, self._check):
             try:
                 await chore(now, today)
             except Exception as error:  # noqa: BLE001  raised below
@@ -72,6 +72,26 @@ class Loop:
         await planned.chore_done("plan", mark)
         if result.added or result.cancelled or result.reopened:
             log.info("planned", action="plan", added=result.added, cancelled=result.cancelled)
+
+    async def _reopen(self, now: datetime, today: date) -> None:
+        """What was waived until a day is owed again from the next; a right that ended meanwhile then lapses."""
+        if await planned.chore("reopen") == today.isoformat():
+            return
+        over = await obligations.waivers_over(today)
+        async with transaction():
+            await planned.chore_done("reopen", today.isoformat())
+            for number in over:
+                await obligations.end_waiver(number, today, now)
+
+    async def _lapse(self, now: datetime, today: date) -> None:
+        """Rights that were not used end with their day, before anybody could take them for overdue."""
+        if await planned.chore("lapse") == today.isoformat():
+            return
+        over = await cases.lapsed(self.registry, today)
+        async with transaction():
+            await planned.chore_done("lapse", today.isoformat())
+            for number in over:
+                await obligations.cancel(number, cases.LAPSED, now)
 
     async def _raise(self, now: datetime, _today: date) -> None:
         at = await reminding.instant(now, self.zone)

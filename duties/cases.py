@@ -15,7 +15,7 @@ from duties import clock, obligations
 from duties.clock import Deadline, Pause
 from duties.errors import QuestionError, RefusedError
 from duties.ledger import Act, StreamRef
-from duties.model import OPEN_STATES, Actor, Case, Role, Spell
+from duties.model import OPEN_STATES, Actor, Case, Role, Spell, State
 from duties.obligations import HOLDERS, SYSTEM_ACTOR, Moment
 from duties.registry import Duty, EventRule, Registry
 from duties.store import case_rows, chains, reading
@@ -29,6 +29,8 @@ FOLLOWED_BY = {"opinion-letter-objection": "objection-review"}
 RESUMED_BY = "legality-materials"
 """Reporting it sets the clock of the case that it follows from going again (the prefecture's measures, article 16)."""
 WITHDRAWN = "withdrawn"
+LAPSED = "lapsed"
+"""Why a right that was not used is cancelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ async def _opened(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recor
     ]
     case = await _found(number)
     entry = await _written(actor, "open", case, [(one.deadline, row) for one, row in started], at)
+    await _settle_rights([(one, row.obligation_id) for one, row in started], at)
     return Recorded(case, entry, tuple(replace(one, obligation_id=row.obligation_id) for one, row in started))
 
 
@@ -246,8 +249,22 @@ async def _recomputed(actor: Actor, law: Law, action: str, case: Case, at: Momen
         raise chains.StaleError(f"case {case.id} moved")
     for row in clocks:
         await case_rows.reset_clock(row.term_id, fresh[row.duty].deadline)
+    await _settle_rights([(fresh[row.duty], row.obligation_id) for row in clocks], at)
     moved = [replace(fresh[row.duty], obligation_id=row.obligation_id, was_due=row.due) for row in clocks]
     return Recorded(await _found(case.id), entry, tuple(moved))
+
+
+async def _settle_rights(clocks: Sequence[tuple[Started, int]], at: Moment) -> None:
+    """A right already past when its day is recorded is over at once; one whose day moved on runs again."""
+    for started, number in clocks:
+        one = await reading.obligation(number) if event_rule(started.duty).lapses else None
+        if one is None:
+            continue
+        past = started.deadline.due < at.today
+        if past and one.state in OPEN_STATES:
+            await obligations.cancel(number, LAPSED, at.now)
+        elif not past and (one.state, one.reason) == (State.CANCELLED, LAPSED):
+            await obligations.reopen(number, at.now)
 
 
 async def _written(

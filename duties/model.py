@@ -163,12 +163,13 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class PostHeld:
-    """A post on a day: `path` is the unit's place in the tree, `over` the subtree a supervisor looks after."""
+    """A post on a day: `over` is the subtree a supervisor looks after, `acting_for` whose post it is, if another's."""
 
     role: Role
     unit_id: int
     unit: str
     over: str
+    acting_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,11 @@ class Actor:
     def holds(self, unit_id: int, *roles: Role) -> bool:
         """Whether one of these posts in this unit is theirs."""
         return any(post.unit_id == unit_id and post.role in roles for post in self.posts)
+
+    def acts_for(self, unit_id: int) -> str:
+        """Whose post in a unit they hold, where they hold none of their own there."""
+        here = [post for post in self.posts if post.unit_id == unit_id]
+        return here[0].acting_for if here and all(post.acting_for for post in here) else ""
 
     def supervises(self, path: str) -> bool:
         """Whether a unit lies in the subtree of one of their supervising posts."""

@@ -1,4 +1,4 @@
-"""The use cases: acknowledge, report, count, verify, return, undo.
+"""The use cases: acknowledge, note, assign, report, count, verify, return, waive, undo.
 
 Each runs inside the caller's transaction, writes its ledger entry first and moves the row only if it is still what
 the decision was made on; else StaleError, and the transaction is to be done again. An entry holds the obligation
@@ -7,21 +7,23 @@ of the catalogue; the caller records it.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.errors import RefusedError
 from duties.ledger import Act, StreamRef
 from duties.model import OPEN_STATES, Actor, Evidence, Obligation, Role, State
-from duties.store import chains, changing, reading, statements
+from duties.store import case_rows, chains, changing, planned, reading, statements
 
 UNDO_WINDOW = timedelta(minutes=10)
-UNDOABLE = frozenset({"acknowledge", "report", "count", "close", "return"})
+UNDOABLE = frozenset({"acknowledge", "report", "count", "close", "return", "waive", "unwaive", "note", "assign"})
 HOLDERS = (Role.HEAD, Role.OFFICER)
 SYSTEM_ACTOR = Actor(0, "system", ())
 TOPIC, REASON = 255, 255
 """What the columns hold; the ledger keeps the whole text."""
+DAYS = ("done_on", "waived_until")
+"""What stands in the ledger as text and in the row as a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class Done:
     obligation: Obligation
     entry: int
     action: str
+    undone: str = ""
+    """The action that an undo took back."""
 
 
 async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
@@ -105,6 +109,77 @@ async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
     return done
 
 
+async def waive(actor: Actor, number: int, reason: str, at: Moment, until: date | None = None) -> Done:
+    """免办: the unit need not do it, for a reason; up to and including a day, or for good."""
+    one = await _found(number)
+    await may_waive(actor, one, at, "waive", *OPEN_STATES)
+    if until is not None and until < at.today:
+        raise RefusedError("refused-waiver-past", day=until)
+    payload = {"reason": reason, "until": until.isoformat() if until else None}
+    return await _moved(actor, one, at, "waive", State.WAIVED, payload, reason=reason[:REASON], waived_until=until)
+
+
+async def unwaive(actor: Actor, number: int, at: Moment) -> Done:
+    """恢复办理: a waiver taken back. It is owed again, and the next wave tells the unit."""
+    one = await _found(number)
+    await may_waive(actor, one, at, "unwaive", State.WAIVED)
+    case = await case_rows.of_obligation(number)
+    if case is not None and case.state != case_rows.OPEN:
+        raise RefusedError("refused-case-over", number=case.id)
+    done = await _moved(actor, one, at, "unwaive", State.PENDING, **_owed_again(at.today, at.now))
+    await statements.stir(one.term_id)
+    return done
+
+
+async def may_waive(actor: Actor, one: Obligation, at: Moment, action: str, *states: State) -> None:
+    """Refuse whoever may not: waiving lets a unit off, so nobody of that unit may, its own supervisor included."""
+    if any(post.unit_id == one.unit_id for post in actor.posts):
+        raise RefusedError("refused-waive-own", unit=one.unit, action=action, unit_id=one.unit_id)
+    await _must_supervise(actor, one, at, action)
+    _must_be(one, *states)
+
+
+async def waivers_over(today: date) -> list[int]:
+    """Obligations that were waived until a day that has passed."""
+    return await statements.waivers_over(today)
+
+
+async def end_waiver(number: int, today: date, now: datetime) -> None:
+    """A waiver whose last day has passed. However long ago it was due, it is owed again; unless somebody was first."""
+    one = await _found(number)
+    if one.state != State.WAIVED or one.waived_until is None or one.waived_until >= today:
+        return
+    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "reopen", State.PENDING, **_owed_again(one.waived_until, now))
+    await planned.planned_for(one.term_id, "")  # whether the unit owes it still, planning has not asked meanwhile
+    await statements.stir(one.term_id)
+
+
+async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
+    """进展: how far the work is, as the ledger keeps it. Who speaks of the work has seen it: 签收, never done."""
+    one = await _found(number)
+    await _must_hold(actor, one, at, "note")
+    _must_be(one, *OPEN_STATES)
+    state = State.ACKNOWLEDGED if one.state == State.PENDING else one.state
+    return await _moved(actor, one, at, "note", state, {"note": text})
+
+
+async def assign(actor: Actor, number: int, person: int | None, name: str, at: Moment) -> Done:
+    """转办: the head says who of the unit handles it; None takes that back. All of the unit still owe it."""
+    one = await _found(number)
+    await may_assign(actor, one, at)
+    if one.assignee == person:
+        raise RefusedError("refused-assigned-so" if person else "refused-not-assigned", number=number, name=name)
+    return await _moved(actor, one, at, "assign", one.state, {"to": name}, assignee=person)
+
+
+async def may_assign(actor: Actor, one: Obligation, at: Moment) -> None:
+    """Refuse whoever is not the head of the unit, and what is not open."""
+    if not actor.holds(one.unit_id, Role.HEAD):
+        who = await reading.holders(one.unit_id, (Role.HEAD,), at.today)
+        raise RefusedError("refused-head-only", unit=one.unit, who=who, action="assign", unit_id=one.unit_id)
+    _must_be(one, *OPEN_STATES)
+
+
 async def undo(actor: Actor, at: Moment) -> Done:
     """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since."""
     entry = await chains.last_act_of(_name(actor), UNDOABLE, at.now - UNDO_WINDOW)
@@ -114,14 +189,14 @@ async def undo(actor: Actor, at: Moment) -> Done:
         raise RefusedError("refused-acted-since", number=entry["ref"])
     one = await _found(entry["ref"])
     before = json.loads(entry["payload"])["before"]
-    columns = {**before, "done_on": date.fromisoformat(before["done_on"]) if before["done_on"] else None}
+    columns = {**before, **{name: date.fromisoformat(before[name]) for name in DAYS if before[name]}}
     state = State(columns.pop("state"))
     if state in OPEN_STATES and one.state not in OPEN_STATES:
         columns["planned_at"] = at.now
     done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, **columns)
     await changing.reverse_count(entry["id"], done.entry)
     await statements.stir(one.term_id)
-    return done
+    return replace(done, undone=str(entry["action"]))
 
 
 async def cancel(number: int, reason: str, now: datetime) -> None:
@@ -171,6 +246,11 @@ async def _must_supervise(actor: Actor, one: Obligation, _at: Moment, action: st
         raise RefusedError("refused-not-supervisor", unit=one.unit, action=action, unit_id=one.unit_id)
 
 
+def _owed_again(through: date, now: datetime) -> dict[str, Any]:
+    """The columns of what was waived up to and including a day."""
+    return {"reason": "", "waived_until": through, "planned_at": now}
+
+
 def _must_be(one: Obligation, *states: State) -> None:
     if one.state not in states:
         raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
@@ -200,6 +280,8 @@ def _standing(one: Obligation, evidence: list[dict[str, Any]]) -> dict[str, Any]
         "backdated": one.backdated,
         "reason": one.reason,
         "evidence": evidence,
+        "waived_until": one.waived_until.isoformat() if one.waived_until else None,
+        "assignee": one.assignee,
     }
 
 
@@ -210,10 +292,11 @@ async def _moved(
     before = _standing(one, await reading.evidence_of(one.id))
     changed = {name: value for name, value in columns.items() if name in before}
     after = {**before, **changed, "state": str(state)}
-    if isinstance(after["done_on"], date):
-        after["done_on"] = after["done_on"].isoformat()
+    after |= {name: day.isoformat() for name in DAYS if isinstance(day := after[name], date)}
     facts = {"duty": one.duty, "term": one.term, "unit": one.unit, "before": before, "after": after}
     named = {} if actor is SYSTEM_ACTOR else {"name": actor.name}
+    if whose := actor.acts_for(one.unit_id):
+        named["for"] = whose
     act = Act(_name(actor), action, at.channel, {**(payload or {}), **named, **facts})
     entry = await chains.append(StreamRef("obligation", one.id), act, at.now)
     if not await changing.move(one, state, **columns):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from duties.ladder import Touch, Window, touches
 from duties.ledger import SYSTEM, Act
 from duties.model import Audience, State
-from duties.registry import CountedRule, Registry
+from duties.registry import CountedRule, EventRule, Registry
 from duties.store import case_rows, chains, planned, statements
 from duties.store.database import transaction
 from duties.store.planned import PlannedTerm
@@ -149,6 +149,8 @@ async def uncovered(registry: Registry, workdays: WorkCalendar, today: date) -> 
         duty = registry.by_code.get(term.duty)
         if duty is not None and any(rung.every for rung in registry.ladder(duty.ladder).rung):
             continue  # a ladder that repeats until closed never runs out
+        if duty is not None and isinstance(duty.rule, EventRule) and duty.rule.lapses and term.due >= today:
+            continue  # a right ends by itself on its day
         ahead = term_touches(registry, workdays, term, max(horizon, term.due + timedelta(days=30)))
         through = term.raised_through
         if not any(through is None or touch.day > through for touch in ahead):

@@ -1,16 +1,28 @@
 """What a command is given and what it gives back."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from adapters.base import Incoming
+from bot.store.asked import Asked
 from bot.wording import Language, say, term
 from duties.model import Actor, Obligation, Role
 from duties.obligations import Moment
 from duties.registry import Duty, Registry
+from duties.workdays import WorkCalendar
 
 HOLDERS = (Role.HEAD, Role.OFFICER)
+OWN_PAGE = "webchat"
+"""The built-in chat's connection: what it says is read on the page itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an answer may need beside the registry: the working calendar, the page's public address or an empty text."""
+
+    workdays: WorkCalendar
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +30,8 @@ class Ask:
     """One message understood: who, the words after the command, the obligations named by a button or a reply.
 
     `listed` are the obligations of the message replied to, else of the last list shown; `reminded` when that list is a
-    reminder. `roles` are those the command is for. `asked` when the words answer a question of ours.
+    reminder. `roles` are those the command is for. `asked` when the words answer a question of ours, `before` what was
+    said before that question.
     """
 
     message: Incoming
@@ -26,17 +39,23 @@ class Ask:
     words: str
     at: Moment
     registry: Registry
+    around: Surroundings
     roles: tuple[Role, ...] = tuple(Role)
     named: tuple[int, ...] = ()
     listed: tuple[int, ...] = ()
     reminded: bool = False
     asked: bool = False
     language: Language = "zh"
+    before: str = ""
 
     @property
     def today(self) -> date:
         """The local day of the message."""
         return self.at.today
+
+    def told(self, words: str) -> "Ask":
+        """The same message with other words left of it."""
+        return replace(self, words=words)
 
     def holds(self, *roles: Role) -> bool:
         """Whether one of the asker's posts is of these roles."""
@@ -89,7 +108,7 @@ class Reply:
     """An answer: words, buttons, the obligations its numbers stand for, and a question left open.
 
     `about` are the obligations it speaks of without numbering them: replying to it means those. `private` when nobody
-    else may read it: asked in a group, it is told to the asker alone.
+    else may read it: asked in a group, it is told to the asker alone. `asked` when there is a full table to be had.
     """
 
     text: str
@@ -98,8 +117,10 @@ class Reply:
     about: tuple[int, ...] = ()
     private: bool = field(default=False, kw_only=True)
     question: Question | None = field(default=None, kw_only=True)
+    asked: Asked | None = field(default=None, kw_only=True)
 
     def body(self) -> dict[str, Any]:
         """As the outbox keeps it."""
         buttons = [list(button) for button in self.buttons]
-        return {"text": self.text, "buttons": buttons, "items": list(self.items), "about": list(self.about)}
+        asked = {"asked": self.asked.content()} if self.asked else {}
+        return {"text": self.text, "buttons": buttons, "items": list(self.items), "about": list(self.about), **asked}

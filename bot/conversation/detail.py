@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from bot.conversation import find
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.supervisor import view
 from bot.conversation.telling import evidence_shown, is_counted, slots, status
+from bot.conversation.waiving import lasting
 from bot.store import oversight
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
@@ -14,8 +16,11 @@ from duties.model import OPEN_STATES, Force, Obligation, Role, State
 from duties.registry import Duty, Provision, StandingRule
 from duties.store import reading
 from duties.store.chains import history
+from duties.store.database import Rows
 
 HISTORY = 6
+SAID = ("note", "to")
+"""What of an entry people are shown beside the act: how far the work is, whom it was given to."""
 CITED = 4
 COUNTED = 12
 PAGE = 10
@@ -95,18 +100,43 @@ async def _done(ask: Ask, one: Obligation) -> list[str]:
         counts = await reading.counts(one.id)
         items = [ask.say("detail-count", day=row["on_day"], topic=row["topic"]) for row in counts[-COUNTED:]]
         lines += [ask.say("detail-counts", n=len(counts), items=items)] if items else []
-    lines += [ask.say("detail-reason", text=one.reason)] if one.reason else []
-    return [*lines, *await _history(ask, one)]
+    happened = await history(StreamRef("obligation", one.id))
+    if one.state == State.WAIVED:
+        lines.append(_waiver(ask, one, happened))
+    elif one.reason:
+        lines.append(ask.say("detail-reason", text=one.reason))
+    return [*lines, *await _assigned(ask, one), *(_entry(ask, row) for row in happened[-HISTORY:])]
 
 
-async def _history(ask: Ask, one: Obligation) -> list[str]:
-    return [
-        ask.say(
-            "detail-entry", at=row["at"].astimezone(ask.at.now.tzinfo), action=ask.say(f"act-{row['action']}"),
-            id=row["id"], name=json.loads(row["payload"]).get("name", ""),
-        )
-        for row in (await history(StreamRef("obligation", one.id)))[-HISTORY:]
-    ]  # fmt: skip
+def _waiver(ask: Ask, one: Obligation, happened: Rows) -> str:
+    """Why it need not be done, by whose word, for how long."""
+    approver = next((_payload(row).get("name", "") for row in reversed(happened) if row["action"] == "waive"), "")
+    return ask.say("detail-waived", reason=one.reason, name=approver, lasts=lasting(one, ask.language))
+
+
+async def _assigned(ask: Ask, one: Obligation) -> list[str]:
+    name = await reading.person_name(one.assignee) if one.assignee else ""
+    return [ask.say("detail-assigned", name=name)] if name else []
+
+
+def _entry(ask: Ask, row: dict[str, Any]) -> str:
+    """One line of the history, with the words that were said, where there were any."""
+    said = _payload(row)
+    words = [str(said[part]) for part in SAID if said.get(part)]
+    return ask.say(
+        "detail-entry", at=row["at"].astimezone(ask.at.now.tzinfo), action=ask.say(f"act-{row['action']}"),
+        id=row["id"], name=_who(ask, said), words=ask.say("detail-words", words=words[0]) if words else "",
+    )  # fmt: skip
+
+
+def _who(ask: Ask, said: dict[str, Any]) -> str:
+    name = str(said.get("name", ""))
+    return ask.say("detail-for", name=name, whose=said["for"]) if said.get("for") else name
+
+
+def _payload(row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(row["payload"])
+    return found
 
 
 def _buttons(ask: Ask, one: Obligation) -> tuple[tuple[str, str, str], ...]:
@@ -117,4 +147,6 @@ def _buttons(ask: Ask, one: Obligation) -> tuple[tuple[str, str, str], ...]:
             verbs = (("report", "primary"),) if seen else (("acknowledge", "plain"), ("report", "primary"))
     elif ask.holds(Role.SUPERVISOR) and ask.actor.supervises(one.unit_path) and one.state == State.REPORTED:
         verbs = (("close", "primary"), ("return", "danger"))
+    elif ask.actor.supervises(one.unit_path) and one.state == State.WAIVED:
+        verbs = (("unwaive", "plain"),)
     return tuple((ask.say(f"button-{verb}"), f"{verb}:{one.id}", style) for verb, style in verbs)

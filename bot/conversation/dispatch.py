@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.base import Incoming
 from bot.conversation import binding, refusal
-from bot.conversation.ask import Ask, Reply
+from bot.conversation.ask import Ask, Reply, Surroundings
 from bot.conversation.table import BY_NAME, Understood, match, nearest
 from bot.store import arrivals, people, queue
 from bot.wording import Language, say
@@ -32,15 +32,15 @@ LONGEST_NUMBER = 15
 """Digits of a number of ours: they are 64-bit."""
 
 
-async def answer(message: Incoming, registry: Registry, at: Moment) -> Reply:
+async def answer(message: Incoming, registry: Registry, at: Moment, around: Surroundings) -> Reply:
     """What to say to a message. Runs inside the transaction that marks it processed."""
-    reply = await _answered(message, without_greeting(clean(message.text)), registry, at)
+    reply = await _answered(message, without_greeting(clean(message.text)), registry, at, around)
     if len(message.text) <= LONGEST:
         return reply
     return replace(reply, text="\n".join([reply.text, say("cut-short", n=LONGEST)]))
 
 
-async def _answered(message: Incoming, text: str, registry: Registry, at: Moment) -> Reply:
+async def _answered(message: Incoming, text: str, registry: Registry, at: Moment, around: Surroundings) -> Reply:
     if not message.action and (bound := await binding.tried(message, text, at)):
         return bound
     person = await people.person_at(message.connection, message.sender)
@@ -52,7 +52,7 @@ async def _answered(message: Incoming, text: str, registry: Registry, at: Moment
         return await _without_post(actor, understood, at)
     if not isinstance(understood, Understood):
         return understood or _not_understood(message, text, actor)
-    ask = await _ask(message, actor, understood, registry, at)
+    ask = await _ask(message, actor, understood, at, registry, around)
     try:
         reply = await understood.command.run(ask)
     except RefusedError as refused:
@@ -101,7 +101,7 @@ def _continued(kind: str, content: dict[str, Any], text: str) -> Understood | Re
     language: Language = content["language"]
     items = [int(number) for number in content["items"]]
     if kind != CHOOSING:
-        return Understood(command, text, language, tuple(items), asked=True)
+        return Understood(command, text, language, tuple(items), asked=True, before=str(content["rest"]))
     chosen = LIST_NUMBER.match("1" if len(items) == 1 and text.lower() in AGREEMENTS else text)
     if chosen is None or not 0 < int(chosen[1]) <= len(items):
         return Reply(say("choose-again", language, n=len(items)))
@@ -119,7 +119,9 @@ def _repeated(found: Understood, kind: str, content: dict[str, Any]) -> Understo
     return replace(found, named=tuple(int(number) for number in content["items"]))
 
 
-async def _ask(message: Incoming, actor: Actor, understood: Understood, registry: Registry, at: Moment) -> Ask:
+async def _ask(
+    message: Incoming, actor: Actor, understood: Understood, at: Moment, registry: Registry, around: Surroundings
+) -> Ask:
     replied = await arrivals.replied_to(message.reply_to, message.connection, message.sender)
     shown = (await queue.last_list(message.connection, message.sender) if replied is None else replied) or {}
     listed = tuple(int(number) for number in shown.get("items", ()))
@@ -129,8 +131,8 @@ async def _ask(message: Incoming, actor: Actor, understood: Understood, registry
     if not named and replied is not None and len(about) == 1 and not numbered:
         named = about
     return Ask(
-        message, actor, words, at, registry, understood.command.roles, named, listed, "rung" in shown,
-        understood.asked, understood.language,
+        message, actor, words, at, registry, around, understood.command.roles, named, listed, "rung" in shown,
+        understood.asked, understood.language, understood.before,
     )  # fmt: skip
 
 

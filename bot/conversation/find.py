@@ -7,7 +7,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import LCSseq
 
 from bot.conversation.ask import HOLDERS, Ask, Reply
-from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, clean, is_chinese, read_numbers, split_title
+from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, clean, is_chinese, leading_numbers, read_numbers, split_title
 from duties.errors import RefusedError
 from duties.model import Obligation, Role, State
 from duties.store import reading
@@ -46,6 +46,9 @@ async def meant(ask: Ask, command: str, candidates: Candidates) -> Found | Reply
         return await numbered(ask, ask.named, ask.words)
     if mentions := read_numbers(ask.words):
         return await _mentioned(ask, mentions, "")
+    mentions, rest = leading_numbers(ask.words)
+    if mentions:
+        return await _mentioned(ask, mentions, rest)
     for pattern in (HASH_NUMBER, LIST_NUMBER):
         if found := pattern.match(ask.words):
             mention = (pattern is HASH_NUMBER, int(found[1]))

@@ -1,16 +1,22 @@
 """What heads and officers say: 签收, 完成, 待办, 撤回."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from bot.conversation import find, refusal
+from bot.conversation import find, news, refusal
+from bot.conversation.arranging import acting, mark
 from bot.conversation.ask import HOLDERS, Ask, Reply
+from bot.conversation.cases import consequences
 from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
-from bot.conversation.telling import echo, is_counted, item, slot_title, slots
+from bot.conversation.telling import PARTS, echo, is_counted, item, slot_title, slots
 from bot.store import oversight
+from bot.wording import say
 from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
-from duties import obligations
+from duties import cases, obligations
+from duties.cases import Law
+from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Evidence, Obligation, Role, State
 from duties.registry import Duty, StandingRule
 
@@ -19,6 +25,8 @@ LISTED = 12
 UNSEEN = (State.PENDING, State.RETURNED)
 FIELDS = {"number": "number", "date": "done_on", "link": "link", "note": "note"}
 """What an evidence slot needs, and the field that holds it."""
+TOLD_TO_UNIT = frozenset({"waive", "unwaive", "assign"})
+"""Acts that others were told of at once: they must hear that these were taken back."""
 
 
 async def acknowledge(ask: Ask) -> Reply:
@@ -62,41 +70,83 @@ async def report(ask: Ask) -> Reply:
     meant = await find.meant(ask, "report", lambda: find.own(ask, OPEN_STATES))
     if isinstance(meant, Reply):
         return meant
-    if len(meant.obligations) > 1:
-        return find.choose(ask, "report", meant.obligations, meant.rest)
     one = meant.obligations[0]
     duty = ask.duty(one.duty)
-    if is_counted(duty):
+    if len(meant.obligations) > 1:
+        if len({_wanted(ask.duty(each.duty)) for each in meant.obligations}) > 1 or is_counted(duty):
+            reply = find.choose(ask, "report", meant.obligations, meant.rest)
+            return replace(reply, text="\n".join([ask.say("evidence-differs"), reply.text]))
+    elif is_counted(duty):
         return await count(ask, one, duty, meant.rest)
-    await refusal.must_hold(ask, one, "report", *OPEN_STATES)
+    todo, refused = await _reportable(ask, meant.obligations)
+    notes = [await refusal.told(ask, "report", each) for each in refused]
     try:
         evidence = read_evidence(meant.rest, ask.today)
     except DayError as error:
-        return _asking(ask, one, "no-such-day", text=error)
-    if problem := _problem(ask, one, duty, evidence, meant.rest):
-        return problem
-    done = await obligations.report(ask.actor, one.id, evidence, ask.at)
-    return await echo(ask, "echo-report", [done], _report_notes(ask, duty, evidence, done.obligation))
+        return _with(notes, _asking(ask, todo, "no-such-day", text=error))
+    if problem := _problem(ask, todo, evidence, meant.rest):
+        return _with(notes, problem)
+    return await _reported(ask, todo, evidence, notes)
 
 
-def _problem(ask: Ask, one: Obligation, duty: Duty, evidence: Evidence, words: str) -> Reply | None:
+def _wanted(duty: Duty) -> tuple[frozenset[str], bool, bool]:
+    """The kind of evidence a duty takes: of several alike, one answer may show all."""
+    needs = frozenset(need for slot in duty.evidence for need in slot.needs)
+    return needs, duty.may_be_empty or isinstance(duty.rule, StandingRule), is_counted(duty)
+
+
+async def _reportable(ask: Ask, meant: Sequence[Obligation]) -> tuple[list[Obligation], list[RefusedError]]:
+    """Those that may be reported, and why the others may not. Raises when none may."""
+    todo: list[Obligation] = []
+    refused: list[RefusedError] = []
+    for one in meant:
+        try:
+            await refusal.must_hold(ask, one, "report", *OPEN_STATES)
+            todo.append(one)
+        except RefusedError as reason:
+            refused.append(reason)
+    if not todo:
+        raise refused[0]
+    return todo, refused
+
+
+def _with(notes: Sequence[str], reply: Reply) -> Reply:
+    return replace(reply, text="\n".join([*notes, reply.text]))
+
+
+async def _reported(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, notes: list[str]) -> Reply:
+    """Each with its own line of the ledger; of several, what is noted about one says which."""
+    done = []
+    for one in todo:
+        done.append(await obligations.report(ask.actor, one.id, evidence, ask.at))
+        after = done[-1].obligation
+        said = [*_report_notes(ask, ask.duty(one.duty), evidence, after), *await consequences(ask, after)]
+        notes += said if len(todo) == 1 else [ask.say("note-of", id=one.id, text=text) for text in said]
+    return await echo(ask, "echo-report", done, notes)
+
+
+def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, words: str) -> Reply | None:
     """What is wrong with the evidence, as a question for better."""
+    needs, may_be_empty, _ = _wanted(ask.duty(todo[0].duty))
     if evidence.done_on and evidence.done_on > ask.today:
-        return _asking(ask, one, "day-future", day=evidence.done_on)
-    if evidence.empty and not duty.may_be_empty and not isinstance(duty.rule, StandingRule):
-        return _asking(ask, one, "cannot-be-empty")
-    wanted = ask.say("evidence-wanted", slots=slots(ask, duty), **ask.facts(one))
+        return _asking(ask, todo, "day-future", day=evidence.done_on)
+    if evidence.empty and not may_be_empty:
+        return _asking(ask, todo, "cannot-be-empty")
     if not evidence or (ask.asked and (is_courtesy(words) or is_question(words))):
-        return Reply(wanted, question=ask.question("evidence", "report", one.id))
+        if len(todo) == 1:
+            return _asking(ask, todo, "evidence-wanted", slots=slots(ask, ask.duty(todo[0].duty)))
+        named = [ask.say(f"need-{need}") for need in PARTS if need in needs]
+        return _asking(ask, todo, "evidence-wanted-several", n=len(todo), needs=named)
     # What is said within half an hour of a question need not be its answer: words alone count where words are wanted.
     said_only = evidence.note and not (evidence.number or evidence.done_on or evidence.link or evidence.empty)
-    if ask.asked and said_only and not any("note" in slot.needs for slot in duty.evidence):
-        return _asking(ask, one, "evidence-unclear")
+    if ask.asked and said_only and "note" not in needs:
+        return _asking(ask, todo, "evidence-unclear")
     return None
 
 
-def _asking(ask: Ask, one: Obligation, key: str, **facts: object) -> Reply:
-    return Reply(ask.say(key, **ask.facts(one), **facts), question=ask.question("evidence", "report", one.id))
+def _asking(ask: Ask, todo: Sequence[Obligation], key: str, **facts: object) -> Reply:
+    question = ask.question("evidence", "report", *(one.id for one in todo))
+    return Reply(ask.say(key, **ask.facts(todo[0]), **facts), question=question)
 
 
 def _report_notes(ask: Ask, duty: Duty, evidence: Evidence, one: Obligation) -> list[str]:
@@ -122,15 +172,18 @@ async def mine(ask: Ask) -> Reply:
     waiting = len(own) - len(open_now)
     reported = ask.say("mine-waiting", n=waiting) if waiting else ""
     if not open_now:
-        return Reply(ask.say("mine-none", waiting=reported))
+        return Reply("\n".join([*acting(ask), ask.say("mine-none", waiting=reported)]))
     late = sum(one.overdue(ask.today) for one in open_now)
     head = ask.say("mine-head-late" if late else "mine-head", n=len(open_now), late=late, waiting=reported)
+    open_now.sort(key=lambda one: one.assignee != ask.actor.person_id)
     shown = open_now[:LISTED]
-    return Reply("\n".join([head, *_lines(ask, shown, len(open_now))]), items=tuple(one.id for one in shown))
+    return Reply(
+        "\n".join([*acting(ask), head, *_lines(ask, shown, len(open_now))]), items=tuple(one.id for one in shown)
+    )
 
 
 def _lines(ask: Ask, shown: Sequence[Obligation], found: int) -> list[str]:
-    lines = [item(ask, number, one) for number, one in enumerate(shown, 1)]
+    lines = [item(ask, number, one) + mark(ask, one) for number, one in enumerate(shown, 1)]
     if found > len(shown):
         lines.append(ask.say("mine-more", n=found - len(shown)))
     return [*lines, ask.say("mine-foot")]
@@ -147,4 +200,9 @@ async def _watching(ask: Ask) -> Reply:
 async def undo(ask: Ask) -> Reply:
     """撤回: take back the last act."""
     done = await obligations.undo(ask.actor, ask.at)
+    if done.obligation.state in OPEN_STATES:
+        await cases.unfollowed(ask.actor, Law(ask.registry, ask.around.workdays), done.obligation.id, ask.at)
+    if done.undone in TOLD_TO_UNIT:
+        act, state = say(f"act-{done.undone}"), say(f"state-{done.obligation.state}")
+        await news.to_unit(ask, "news-undone", done.obligation, act=act, state=state)
     return await echo(ask, "echo-undo", [done])

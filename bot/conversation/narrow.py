@@ -1,4 +1,4 @@
-"""What the words after 逾期 limit the answer to: units with what is below them, duties, or both."""
+"""What the words after 逾期 and other questions limit the answer to: units with what is below them, duties, or both."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -48,6 +48,12 @@ class Narrowed:
     unknown: tuple[str, ...] = ()
 
 
+def about(ask: Ask, limits: Narrowed) -> str:
+    """The limits as the head of an answer names them."""
+    named = (("about-units", limits.units), ("about-duties", limits.duties))
+    return "".join(ask.say(key, names=names) for key, names in named if names)
+
+
 async def narrowed(ask: Ask, view: View) -> Narrowed:
     """Read every word as a unit or a duty; several of one kind must all fit, if anything fits them all."""
     words = [word for part in ask.words.lower().split() if (word := part.strip(EDGES))]
@@ -60,6 +66,13 @@ async def narrowed(ask: Ask, view: View) -> Narrowed:
     duties = [Named((ask.title(duty.code).lower(),), duty.code) for duty in ask.registry.duties]
     read = _read(words, units, duties)
     return _limits(ask, view, read)
+
+
+async def units_called(word: str) -> list[dict[str, Any]]:
+    """The units a word may stand for, the best fits alone: id, name, path."""
+    rows = await reading.units_named()
+    named = [Named((r["name"].lower(), *(name.lower() for name in reading.names(r["aliases"]))), r) for r in rows]
+    return list(_fit(word.lower(), named).found)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,9 @@ from duties.model import Actor, Obligation, Role, State
 from duties.obligations import Done, Moment
 from duties.store import chains, reading
 
-SUPERVISORS_COULD = frozenset({"refused-own-work", "refused-not-supervisor", "refused-post"})
+NAMED_BY = {"state": "state", "action": "act", "paper": "paper", "standing": "standing"}
+"""Facts that are codes, and the family of sentences that names them."""
+SUPERVISORS_COULD = frozenset({"refused-own-work", "refused-waive-own", "refused-not-supervisor", "refused-post"})
 
 
 async def must_hold(ask: Ask, one: Obligation, action: str, *states: State) -> None:
@@ -66,15 +68,15 @@ async def told(ask: Ask, command: str, refusal: RefusedError) -> str:
 
 
 def _said(ask: Ask, facts: dict[str, object]) -> dict[str, Any]:
+    """The facts of a refusal as its sentence takes them: codes by their names."""
     said: dict[str, Any] = dict(facts)
     if "duty" in said:
         said["title"] = ask.title(str(said.pop("duty")))
     if "term" in said:
         said["term"] = ask.term(str(said["term"]))
-    if "state" in said:
-        said["state"] = ask.say(f"state-{said['state']}")
-    if "action" in said:
-        said["action"] = ask.say(f"act-{said['action']}")
+    said |= {name: ask.say(f"{family}-{said[name]}") for name, family in NAMED_BY.items() if name in said}
+    if "offered" in said:
+        said["offered"] = [ask.say(f"paper-{one}") for one in said["offered"]]
     if "who" in said:
         said["who"] = said["who"] or ask.say("who-nobody")
     return said

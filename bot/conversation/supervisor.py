@@ -5,9 +5,10 @@ from typing import Any
 from bot.conversation import find, refusal
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
-from bot.conversation.narrow import Narrowed, narrowed
-from bot.conversation.telling import evidence_shown, remaining_waiting
+from bot.conversation.narrow import Narrowed, about, narrowed
+from bot.conversation.telling import evidence_shown, offered, remaining_waiting
 from bot.store import oversight
+from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.groups import Row, grouped
@@ -24,9 +25,7 @@ WORST = 5
 
 def view(ask: Ask) -> View:
     """What the asker may look at: the subtrees they supervise, and their own units."""
-    if ask.holds(Role.ADMIN):
-        return View(everything=True)
-    return View(trees=_trees(ask), units=ask.units)
+    return View.of(ask.actor)
 
 
 def _trees(ask: Ask) -> tuple[str, ...]:
@@ -37,25 +36,20 @@ async def overdue(ask: Ask) -> Reply:
     """逾期: who is late with what, by which article; of a unit, a subtree or a duty when one is named."""
     seen = view(ask)
     limits = await narrowed(ask, seen)
-    about = "".join(
-        ask.say(key, names=names)
-        for key, names in (("about-units", limits.units), ("about-duties", limits.duties))
-        if names
-    )
     found, units = await oversight.late_counted(seen, ask.today, limits.narrow)
     waiting = await oversight.waiting_counted(seen, limits.narrow)
     lines = [ask.say("overdue-unknown", words=limits.unknown)] if limits.unknown else []
     if not found:
-        lines.append(ask.say("overdue-none", about=about, day=ask.today))
+        lines.append(ask.say("overdue-none", about=about(ask, limits), day=ask.today))
         items: tuple[int, ...] = ()
     else:
-        lines.append(ask.say("overdue-head", n=found, units=units, about=about, day=ask.today))
+        lines.append(ask.say("overdue-head", n=found, units=units, about=about(ask, limits), day=ask.today))
         listed, items = await _listed(ask, seen, limits, found)
         lines += listed
     if waiting:
         key = "overdue-waiting" if ask.holds(Role.SUPERVISOR) else "overdue-waiting-others"
         lines.append(ask.say(key, n=waiting))
-    return Reply("\n".join(lines), items=items)
+    return offered(ask, lines, Asked("overdue", limits.narrow, ask.language), found=found, items=items)
 
 
 async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[list[str], tuple[int, ...]]:

@@ -1,20 +1,34 @@
 """The table of commands, and the words they are called by."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz, process
 
-from bot.conversation import counting, detail, holder, inviting, supervisor
+from bot.conversation import (
+    arranging,
+    cases,
+    counting,
+    detail,
+    holder,
+    inviting,
+    letters,
+    questions,
+    rates,
+    supervisor,
+    waiving,
+)
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.store import people
 from bot.wording import Language
-from bot.wording.grammar import EDGES, is_courtesy
+from bot.wording.grammar import EDGES, is_courtesy, numbers_first
 from duties.model import Role
 
 EVERYONE = tuple(Role)
 SUPERVISORS = (Role.SUPERVISOR,)
 ACTING = (*HOLDERS, Role.SUPERVISOR)
+NUMBERS_FIRST = frozenset({"acknowledge", "report", "close"})
+"""Commands that may follow the numbers they are about."""
 NEAR = 50.0
 """How alike a mistyped word must be to a command before we ask whether it was meant."""
 
@@ -23,7 +37,8 @@ async def help_(ask: Ask) -> Reply:
     """帮助: the commands that fit the asker's posts."""
     lines = [ask.say(f"help-{command.name}") for command in COMMANDS if ask.holds(*command.roles)]
     units = list(dict.fromkeys(post.unit for post in ask.actor.posts))
-    return Reply("\n".join([ask.say("help-head", name=ask.actor.name, units=units), *lines, ask.say("help-foot")]))
+    head = [ask.say("help-head", name=ask.actor.name, units=units), *arranging.acting(ask)]
+    return Reply("\n".join([*head, *lines, ask.say("help-foot")]))
 
 
 async def cancel(ask: Ask) -> Reply:
@@ -57,16 +72,44 @@ COMMANDS: tuple[Command, ...] = (
         holder.report,
     ),
     Command("mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), ACTING, holder.mine, reads=True),
+    Command("note", ("进展",), ("update", "progress note"), HOLDERS, arranging.note),
+    Command("assign", ("转办",), ("assign",), (Role.HEAD,), arranging.assign),
+    Command("delegate", ("委托", "休假"), ("delegate",), HOLDERS, arranging.delegate),
     Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study),
     Command("tally", ("计数", "记一次"), ("count", "tally"), HOLDERS, counting.tally),
     Command("detail", ("详情", "查看"), ("detail", "details", "show"), EVERYONE, detail.detail, reads=True),
     Command("undo", ("撤回", "撤销"), ("undo",), ACTING, holder.undo),
     Command("overdue", ("逾期", "超期"), ("overdue", "late"), EVERYONE, supervisor.overdue, reads=True),
+    Command("due-week", ("本周到期",), ("due this week", "this week"), EVERYONE, questions.due_week, reads=True),
+    Command("due-month", ("本月到期",), ("due this month", "this month"), EVERYONE, questions.due_month, reads=True),
+    Command("due", ("到期",), ("due",), EVERYONE, questions.due, reads=True),
+    Command(
+        "unacknowledged", ("未签收", "谁没签收"), ("unacknowledged",), EVERYONE, questions.unacknowledged, reads=True,
+    ),
+    Command("lights", ("灯", "红黄绿灯", "红绿灯"), ("lights",), EVERYONE, rates.lights, reads=True),
+    Command("study-progress", ("学法进度",), ("study progress",), EVERYONE, rates.study_progress, reads=True),
+    Command("progress", ("进度",), ("progress",), EVERYONE, rates.progress, reads=True),
+    Command("unit", ("单位",), ("unit",), EVERYONE, questions.unit, reads=True),
+    Command("duty", ("事项",), ("duty",), EVERYONE, questions.duty, reads=True),
+    Command("export", ("导出",), ("export",), EVERYONE, questions.export, reads=True),
     Command(
         "review", ("待核", "待核验", "待销号"), ("review", "to verify"), SUPERVISORS, supervisor.review, reads=True,
     ),
     Command("close", ("销号", "核销"), ("close", "verify"), SUPERVISORS, supervisor.close),
     Command("return", ("退回",), ("return", "send back"), SUPERVISORS, supervisor.give_back),
+    Command("waive", ("免办",), ("waive",), SUPERVISORS, waiving.waive),
+    Command("unwaive", ("恢复办理",), ("unwaive",), SUPERVISORS, waiving.unwaive),
+    Command("draft", ("拟稿", "起草"), ("draft",), SUPERVISORS, letters.draft),
+    Command("issue", ("发文",), ("issue",), SUPERVISORS, letters.issue),
+    Command("serve", ("送达",), ("serve", "served"), SUPERVISORS, letters.serve),
+    Command("recall", ("撤函",), ("recall",), SUPERVISORS, letters.recall),
+    Command("letters", ("文书",), ("letters", "letter"), SUPERVISORS, letters.listed, reads=True),
+    Command("case", ("立案",), ("open case", "open"), (*HOLDERS, Role.SUPERVISOR), cases.open_case),
+    Command("cases", ("个案",), ("cases", "case"), EVERYONE, cases.listed, reads=True),
+    Command("amend", ("更正",), ("amend", "correct"), (*HOLDERS, Role.SUPERVISOR), cases.amend),
+    Command("pause", ("暂停",), ("pause",), (*HOLDERS, Role.SUPERVISOR), cases.pause),
+    Command("resume", ("恢复",), ("resume",), (*HOLDERS, Role.SUPERVISOR), cases.resume),
+    Command("withdraw", ("撤案",), ("withdraw",), (*HOLDERS, Role.SUPERVISOR), cases.withdraw),
     Command(
         "unreached", ("未绑定", "谁收不到"), ("unreached", "unbound"), (Role.HEAD, Role.SUPERVISOR, Role.ADMIN),
         inviting.unreached, reads=True,
@@ -92,7 +135,7 @@ class Understood:
     """A message taken apart: the command, its words, what it names.
 
     `plain` when nothing but a space or a number follows the command's word: then it cannot be the start of a sentence.
-    `asked` when it answers a question of ours.
+    `asked` when it answers a question of ours, asked after `before` was said.
     """
 
     command: Command
@@ -101,9 +144,21 @@ class Understood:
     named: tuple[int, ...] = ()
     plain: bool = True
     asked: bool = False
+    before: str = ""
 
 
 def match(text: str) -> Understood | None:
+    """The command a text begins with, or that follows the numbers it begins with: "1、3 签收"."""
+    numbers, rest = numbers_first(text)
+    if not numbers:
+        return _begun(text)
+    found = _begun(rest)
+    if found is None or found.command.name not in NUMBERS_FIRST:
+        return None
+    return replace(found, words=f"{numbers} {found.words}".strip(), plain=True)
+
+
+def _begun(text: str) -> Understood | None:
     """The command a text begins with. Chinese needs no space after it, English does."""
     lowered = text.lower()
     for word, command, language in _WORDS:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from bot.conversation.ask import Ask, Reply
 from bot.store import oversight
+from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording.groups import left
 from duties.model import OPEN_STATES, Obligation
@@ -45,6 +46,14 @@ async def evidence_shown(ask: Ask, number: int) -> str:
     shown = await reading.evidence_shown(number)
     parts = [*([ask.say("evidence-empty")] if shown.get("empty") else []), *(shown[k] for k in PARTS if k in shown)]
     return ask.say("evidence-shown", parts=parts) if parts else ""
+
+
+def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: tuple[int, ...] = ()) -> Reply:
+    """An answer of which there is a full table to be had; nothing found is not offered, but is what 导出 then means."""
+    if not found:
+        return Reply("\n".join(lines), items=items, asked=asked)
+    button = (ask.say("button-export"), "export", "plain")
+    return Reply("\n".join([*lines, ask.say("export-offer")]), (button,), items, asked=asked)
 
 
 def item(ask: Ask, number: int, one: Obligation) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from duties.model import Actor, Role
 from duties.store.database import Rows, as_date, fetch
 
 _FROM = "FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id"
@@ -23,6 +24,15 @@ class View:
     everything: bool = False
     trees: tuple[str, ...] = ()
     units: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, actor: Actor) -> "View":
+        """What somebody's posts let them look at: an admin everything, else what they supervise and their own units."""
+        if any(post.role == Role.ADMIN for post in actor.posts):
+            return cls(everything=True)
+        trees = {post.over for post in actor.posts if post.role == Role.SUPERVISOR}
+        own = dict.fromkeys(post.unit_id for post in actor.posts if post.role in (Role.HEAD, Role.OFFICER))
+        return cls(trees=tuple(sorted(trees)), units=tuple(own))
 
     def sees(self, unit: int, path: str) -> bool:
         """Whether a unit lies in the view."""

@@ -1,4 +1,4 @@
-"""What adapters remember across restarts: a sync token, an access token. Small texts by connection and key."""
+"""What adapters, and the key of our links, need across restarts. Small texts by connection and key."""
 
 from duties.store.database import execute, fetch
 
@@ -24,3 +24,12 @@ class StoredState:
             " ON CONFLICT (connection, key) DO UPDATE SET value = :value",
             connection=self.connection, key=key, value=value,
         )  # fmt: skip
+
+    async def keep(self, key: str, value: str) -> str:
+        """Keep a value where there is none yet; what is kept then, though several do this at once."""
+        await execute(
+            "INSERT INTO adapter_state (connection, key, value) VALUES (:connection, :key, :value)"
+            " ON CONFLICT (connection, key) DO NOTHING",
+            connection=self.connection, key=key, value=value,
+        )  # fmt: skip
+        return await self.get(key)

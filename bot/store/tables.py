@@ -139,6 +139,19 @@ class AdapterState(Model):
         table = "adapter_state"
 
 
+class Subscription(Model):
+    """What somebody asked to be told without asking again. `period` is the day or the week it was last told for."""
+
+    id = fields.BigIntField(primary_key=True)
+    person_id = fields.BigIntField()
+    kind = fields.CharField(16)
+    language = fields.CharField(2)
+    period = fields.CharField(16, default="")
+
+    class Meta:
+        table = "subscription"
+
+
 class Session(Model):
     """A signed-in browser of the built-in chat; only the token's SHA-256 is kept."""
 

@@ -18,6 +18,22 @@ class TooManyAttemptsError(Exception):
     """Binding from this client is refused for a while, whatever the code."""
 
 
+class NoSuchTableError(Exception):
+    """A download's link is not one of ours, or, when `expired`, was."""
+
+    def __init__(self, *, expired: bool) -> None:
+        super().__init__("expired" if expired else "forged")
+        self.expired = expired
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file: its name and what it holds."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Bubble:
     """One message of a conversation.
@@ -62,8 +78,9 @@ class ChatDoor:
 
     `receive` returns once the message is committed and may raise: then nothing was recorded. `history` returns the last
     `limit` messages before `before`, oldest first. `bind` trades a one-time code for a session token, None when the
-    code is wrong; it may raise TooManyAttemptsError. `now` is in the zone people are shown. `health` holds a truth
-    value "ok". With `demo` the page plays; without it, only who is signed in speaks.
+    code is wrong; it may raise TooManyAttemptsError. `table` makes the spreadsheet that a link's last part names, for a
+    browser with that session token or none; it may raise NoSuchTableError. `now` is in the zone people are shown.
+    `health` holds a truth value "ok". With `demo` the page plays; without it, only who is signed in speaks.
     """
 
     adapter: WebchatAdapter
@@ -76,4 +93,5 @@ class ChatDoor:
     leave: Callable[[str], Awaitable[None]]
     health: Callable[[], Awaitable[dict[str, Any]]]
     metrics: Callable[[], bytes]
+    table: Callable[[str, str], Awaitable[Download]]
     demo: DemoDoor | None = None

@@ -7,7 +7,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from bot.web import chat, events, guard, monitoring, session
+from bot.web import chat, download, events, guard, monitoring, session
 from bot.web.body import MAX_BODY
 from bot.web.door import ChatDoor
 
@@ -20,6 +20,7 @@ ALWAYS = (
     web.post("/api/messages", chat.say_something),
     # A HEAD would hold a stream open that nobody reads.
     web.get("/api/events", events.events, allow_head=False),
+    web.get("/export/{ticket}", download.table, allow_head=False),
     web.get("/healthz", monitoring.healthz),
     web.get("/metrics", monitoring.metrics),
     web.static("/static", HERE / "static"),

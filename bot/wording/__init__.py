@@ -41,6 +41,8 @@ def day(value: date, language: Language = "zh") -> str:
 
 def term(label: str, language: Language = "zh") -> str:
     """A term as people call it: 2026 is 2026年度, 2026-Q1 2026年第一季度."""
+    if label.startswith("C"):
+        return say("term-case", language, number=label.removeprefix("C"))
     year, _, rest = label.partition("-")
     if not rest:
         return say("term-year", language, year=year)

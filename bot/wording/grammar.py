@@ -17,8 +17,12 @@ BIND = ("绑定", "bind")
 EVERYTHING = ("全部", "所有", "all")
 WHOLE_SENTENCES = {"全部签收": "签收 全部", "全部收到": "签收 全部", "都收到了": "签收 全部"}
 """What people say in one breath, and the command it stands for."""
+LEAP_SPAN = 9
+"""Years within which every day of a calendar comes again: 1900 and 2100 are no leap years."""
 OF = "的"
 """Stands between a unit and its duty."""
+NOBODY = frozenset({"取消", "无", "nobody", "none", "cancel"})
+"""Whom something is given to when it is given to nobody any more."""
 AGREEMENTS = frozenset({"是", "是的", "对", "对的", "yes"})
 COURTESIES = AGREEMENTS | {
     "好", "好的", "好滴", "好嘞", "嗯", "嗯嗯", "行", "可以", "谢谢", "谢谢您", "感谢", "多谢", "辛苦", "辛苦了",
@@ -64,7 +68,21 @@ _PLACE = re.compile(r"(?<!\S)\d{1,3}(?!\S)")
 _SEPARATORS = re.compile(r"[\s、,，;；和与]+")
 _MENTION = re.compile(r"(#|编号)?第?(\d{1,12})[项条]?")
 _RANGE = re.compile(r"第?(\d{1,3})[-\u2014~至到](\d{1,3})[项条]?")
+_ONE = r"(?:(?:#|编号)\s*\d{1,12}|第?\d{1,3}(?:[-\u2014~至到]\d{1,3})?[项条]?)"
+_SEVERAL = re.compile(rf"{_ONE}(?:(?:\s*[、,，;；和与]\s*|\s*(?=#|编号|第)){_ONE})*(?=$|[\s、.．，,:：;；])")
+_NUMBERS = re.compile(r"[\d\s#、,，;；.．和与第项条编号~至到\u2014-]+")
 ATTENDED = re.compile(r"应训\s*(\d{1,6})\s*[人名]?\D{0,20}?达标\s*(\d{1,6})|(\d{1,6})\s*of\s*(\d{1,6})", re.IGNORECASE)
+_UNTIL = re.compile(
+    rf"(?:截至|截止|有效期?至|[至到]|\b(?:until|till|to)\b)\s*({DAY.pattern})\s*(?:为止|止)?", re.IGNORECASE
+)
+
+_PERIOD = re.compile(
+    rf"(?P<first>{DAY.pattern})\s*(?:至|到|[-\u2014~～]|\bto\b|\buntil\b)\s*(?:(?P<last>{DAY.pattern})|(?P<day>\d{{1,2}})\s*[日号])",
+    re.IGNORECASE,
+)
+_AHEAD = re.compile(
+    r"(?:(?:with)?in |for )?(\d{1,3})\s*(?:天|日|days?(?![a-z]))(?:之内|以内|内)?|(\d{1,3})(?!\S)", re.IGNORECASE
+)
 
 
 class DayError(ValueError):
@@ -129,6 +147,43 @@ def _day(year: int, month: int, day: int) -> date | None:
         return None
 
 
+def read_until(text: str, today: date) -> tuple[date | None, str]:
+    """The day up to which something is to hold, named last in a text, and the text without it. Raises DayError."""
+    found = next((one for one in reversed(list(_UNTIL.finditer(text)))), None)
+    if found is None:
+        return None, _trimmed(text)
+    return coming_day("".join(found[1].split()), today), _trimmed(f"{text[: found.start()]} {text[found.end() :]}")
+
+
+def read_period(text: str, today: date) -> tuple[date | None, date | None, str]:
+    """From which day to which, and the text without that: 10月1日至10月8日, 10月1日至8日, 至10月8日. Raises DayError.
+
+    Where only the last day is named, the first is today; a day alone is both.
+    """
+    found = _PERIOD.search(text)
+    if found is None:
+        last, rest = read_until(text, today)
+        if last is not None:
+            return today, last, rest
+        said, rest = _cut(DAY, rest)
+        day = coming_day("".join(said.split()), today) if said else None
+        return day, day, _trimmed(rest)
+    first = coming_day("".join(found["first"].split()), today)
+    said = found["last"] or f"{first.year}-{first.month}-{found['day']}"
+    rest = _trimmed(f"{text[: found.start()]} {text[found.end() :]}")
+    return first, coming_day("".join(said.split()), first), rest
+
+
+def coming_day(text: str, today: date) -> date:
+    """A day as people write it; without a year it is the next one, today included. Raises DayError."""
+    day = read_day(text, today)
+    numbers = re.findall(r"\d+", text)
+    if day >= today or len(numbers) != 2:  # noqa: PLR2004  month, day
+        return day
+    years = (_day(today.year + ahead, int(numbers[0]), int(numbers[1])) for ahead in range(LEAP_SPAN))
+    return next((later for later in years if later is not None and later >= today), day)
+
+
 def first_day(text: str, today: date) -> tuple[date | None, str]:
     """The first day a text names, and the text without it. Raises DayError."""
     found, rest = _cut(DAY, text)
@@ -153,6 +208,12 @@ def read_evidence(text: str, today: date) -> Evidence:
     )
 
 
+def days_ahead(words: str) -> tuple[int | None, str]:
+    """How many days a question begins by naming, and the words after them: "7天 水利局", "in 7 days", "7"."""
+    found = _AHEAD.match(words)
+    return (int(found[1] or found[2]), words[found.end() :]) if found else (None, words)
+
+
 def _cut(pattern: re.Pattern[str], text: str) -> tuple[str, str]:
     found = pattern.search(text)
     return (found[0], f"{text[: found.start()]} {text[found.end() :]}") if found else ("", text)
@@ -171,6 +232,20 @@ def split_title(words: str) -> tuple[tuple[str, ...], str]:
         starts.append(place.start())
     cut = min(starts, default=len(words))
     return tuple(word for part in words[:cut].split() if (word := part.strip(EDGES))), words[cut:].strip()
+
+
+def leading_numbers(words: str) -> tuple[list[tuple[bool, int]], str]:
+    """The numbers a text begins with when they are several, as `read_numbers` gives them, and what follows them."""
+    found = _SEVERAL.match(words)
+    numbers = read_numbers(found[0]) if found else []
+    return (numbers, words[found.end() :].strip(EDGES)) if found and len(numbers) > 1 else ([], words)
+
+
+def numbers_first(text: str) -> tuple[str, str]:
+    """The numbers before a command, and the command with what follows: "1、3 签收". Empty where there are none."""
+    found = _NUMBERS.match(text)
+    numbers = found[0].strip(EDGES) if found else ""
+    return (numbers, text[len(found[0]) :]) if found and read_numbers(numbers) else ("", text)
 
 
 def read_numbers(words: str) -> list[tuple[bool, int]]:

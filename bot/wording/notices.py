@@ -8,6 +8,7 @@ from typing import Any
 from bot.store.queue import Owed
 from bot.wording import Language, day, say, term
 from bot.wording.groups import Row, ground, grouped, left
+from duties.escalation import allowed
 from duties.model import Force
 from duties.registry import CountedRule, Registry
 
@@ -126,7 +127,8 @@ class NoticeWording:
             return ""
         if one.force == Force.ASSUMED:
             return "advice-none"
-        return "advice-letter" if self.registry.duty(one.duty).enforcement_supervision else "advice-talk"
+        offered = allowed(self.registry.duty(one.duty), Force(one.force))
+        return f"advice-{offered[0]}" if offered else "advice-over"
 
     def _item(self, number: int, one: Owed, today: date) -> str:
         title, named, standing = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
@@ -183,5 +185,6 @@ class NoticeWording:
 
 
 def _gravity(one: Owed) -> tuple[int, date]:
-    order = ("pace", "notice", "remind", "urge", "last-day", "overdue", "proposal", "weekly")
+    news = ("opened", "moved", "reopened")
+    order = ("pace", "notice", "remind", *news, "urge", "last-day", "overdue", "proposal", "weekly")
     return order.index(one.tone), one.due

@@ -97,8 +97,9 @@ async def actor(person: int, today: date) -> Actor | None:
         return None
     rows = await fetch(
         """
-        SELECT p.role, u.id, u.name, COALESCE(parent.path, u.path) AS over
+        SELECT p.role, u.id, u.name, COALESCE(parent.path, u.path) AS over, f.name AS acting_for
         FROM post p JOIN unit u ON u.id = p.unit_id LEFT JOIN unit parent ON parent.id = u.parent_id
+        LEFT JOIN person f ON f.id = p.acting_for
         WHERE p.person_id = :person
           AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)
           AND (u.until IS NULL OR u.until >= :today)
@@ -106,7 +107,9 @@ async def actor(person: int, today: date) -> Actor | None:
         """,
         person=person, today=today,
     )  # fmt: skip
-    held = tuple(PostHeld(Role(row["role"]), row["id"], row["name"], row["over"]) for row in rows)
+    held = tuple(
+        PostHeld(Role(row["role"]), row["id"], row["name"], row["over"], row["acting_for"] or "") for row in rows
+    )
     return Actor(people[0]["id"], people[0]["name"], held)
 
 

@@ -245,7 +245,7 @@ async def _stored() -> dict[str, _Unit]:
     posts: dict[int, dict[tuple[str, Role], _Held]] = defaultdict(dict)
     for row in await fetch(
         "SELECT p.unit_id, p.role, p.since, p.until, n.code, n.name FROM post p JOIN person n ON n.id = p.person_id"
-        " ORDER BY p.id"
+        " WHERE p.acting_for IS NULL ORDER BY p.id"
     ):
         posts[row["unit_id"]][row["code"], Role(row["role"])] = _Held(row["name"], _span(row))
     rows = await fetch("SELECT * FROM unit ORDER BY id")
@@ -421,7 +421,8 @@ async def _write_posts(posts: Sequence[PostChange], ids: Mapping[str, int]) -> N
     people = {row["code"]: row["id"] for row in await fetch("SELECT id, code FROM person")}
     await execute_many(
         "INSERT INTO post (person_id, unit_id, role, since, until) VALUES (:person, :unit, :role, :since, :until)"
-        " ON CONFLICT (person_id, unit_id, role) DO UPDATE SET since = excluded.since, until = excluded.until",
+        " ON CONFLICT (person_id, unit_id, role) WHERE acting_for IS NULL"
+        " DO UPDATE SET since = excluded.since, until = excluded.until",
         [
             {
                 "person": people[post.person], "unit": ids[post.unit], "role": str(post.role),

@@ -48,7 +48,7 @@ class Person(Model):
 
 
 class Post(Model):
-    """A person's post in a unit, from a day to a day, both inclusive."""
+    """A person's post in a unit, from a day to a day, both inclusive; of another person's, while acting for them."""
 
     id = fields.BigIntField(primary_key=True)
     person_id = fields.BigIntField()
@@ -56,6 +56,7 @@ class Post(Model):
     role = fields.CharEnumField(Role, max_length=16)
     since = fields.DateField(null=True)
     until = fields.DateField(null=True)
+    acting_for = fields.BigIntField(null=True, description="the person whose post it is; no roster says so")
 
     class Meta:
         table = "post"
@@ -165,6 +166,22 @@ class Count(Model):
 
     class Meta:
         table = "count_item"
+
+
+class Point(Model):
+    """Points that a supervisor gave a unit or took from it, in hundredths. One that reverses another names it."""
+
+    id = fields.BigIntField(primary_key=True)
+    unit_id = fields.BigIntField()
+    on_day = fields.DateField()
+    hundredths = fields.IntField()
+    ground = fields.CharField(255)
+    obligation_id = fields.BigIntField(null=True)
+    reverses = fields.BigIntField(null=True)
+    entry_id = fields.BigIntField()
+
+    class Meta:
+        table = "point"
 
 
 class Reminder(Model):

@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 
 from adapters.base import Button, Incoming, Outgoing
 from adapters.webchat import WebchatAdapter
-from bot.web.door import Bubble, ChatDoor, DemoDoor, Player, Step, TooManyAttemptsError
+from bot.web.door import (
+    Bubble,
+    ChatDoor,
+    DemoDoor,
+    Download,
+    NoSuchTableError,
+    Player,
+    Step,
+    TooManyAttemptsError,
+)
 
 URUMQI = ZoneInfo("Asia/Shanghai")
 REMINDER = """【提醒】2026年度法治政府建设年度报告
@@ -56,6 +65,7 @@ class FakeChat:
             leave=self.leave,
             health=self.health,
             metrics=lambda: b"duban_open_obligations 7\n",
+            table=self.table,
             demo=DemoDoor(self.people, self.move, lambda day: day.isoweekday() < 6) if demo else None,
         )
 
@@ -103,6 +113,11 @@ class FakeChat:
 
     async def leave(self, token: str) -> None:
         self.sessions.pop(token, None)
+
+    async def table(self, ticket: str, session: str) -> Download:
+        if ticket != "true-ticket" or session not in {"", "secret-token"}:
+            raise NoSuchTableError(expired=ticket == "old-ticket")
+        return Download("逾期.xlsx", b"PK")
 
     async def health(self) -> dict[str, Any]:
         return {"ok": self.healthy, "untouched": 0}

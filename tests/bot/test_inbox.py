@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from adapters.base import Incoming
 from bot import inbox
-from bot.conversation.ask import Reply
+from bot.conversation.ask import Reply, Surroundings
 from bot.conversation.dispatch import answer
 from bot.store import arrivals
 from duties.obligations import Moment
@@ -20,7 +20,7 @@ from duties.store.database import fetch
 from tests.bot.play import Play, playing
 from tests.bot.talk import HEAD, OFFICER, WATER, Talk, copied, prepare, talking
 
-Answer = Callable[[Incoming, Registry, Moment], Awaitable[Reply]]
+Answer = Callable[[Incoming, Registry, Moment, Surroundings], Awaitable[Reply]]
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +59,12 @@ class Breaking:
         self.real, self.text, self.times, self.error = real, text, times, error
         self.tried = 0
 
-    async def __call__(self, message: Incoming, registry: Registry, at: Moment) -> Reply:
+    async def __call__(self, message: Incoming, registry: Registry, at: Moment, around: Surroundings) -> Reply:
         if message.text == self.text and self.tried < self.times:
             self.tried += 1
-            await self.real(message, registry, at)  # what it wrote before it failed is rolled back
+            await self.real(message, registry, at, around)  # what it wrote before it failed is rolled back
             raise self.error
-        return await self.real(message, registry, at)
+        return await self.real(message, registry, at, around)
 
 
 async def test_messages_that_come_together_are_committed_in_one_statement(
@@ -225,7 +225,7 @@ async def test_two_that_process_at_once_answer_each_message_once(database_url: s
         topics = [f"学法 1月{day}日 第{day}课" for day in (1, 2, 3, 4)]
         for number, text in enumerate(topics):
             await play.bot.inbox.receive(message(number, text))
-        other = inbox.Inbox(play.bot.law.registry, play.bot.zone, lambda: play.now, lambda: None)
+        other = inbox.Inbox(play.bot.law.registry, play.bot.zone, lambda: play.now, lambda: None, play.bot.inbox.around)
         while await unprocessed():
             await asyncio.gather(play.bot.inbox.process(), other.process())
         before = len(play.adapter.sent)

@@ -159,6 +159,18 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Subscription",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("person_id", fields.BigIntField()),
+                ("kind", fields.CharField(max_length=16)),
+                ("language", fields.CharField(max_length=2)),
+                ("period", fields.CharField(default="", max_length=16)),
+            ],
+            options={"table": "subscription", "app": "bot", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Session",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

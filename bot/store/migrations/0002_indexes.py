@@ -12,6 +12,7 @@ UNIQUE = {
     "uq_dialogue": "dialogue (connection, address, kind)",
     "uq_adapter_state": "adapter_state (connection, key)",
     "uq_session": "session (token_hash)",
+    "uq_subscription": "subscription (person_id, kind)",
     "uq_notice_collecting": "notice (person_id, connection) WHERE state = 'collecting'",
     "uq_notice_answer": "notice (answers) WHERE answers IS NOT NULL",
 }

@@ -1,6 +1,7 @@
 // Building the page without ever writing HTML: what people wrote stays text.
 
-const LINK = /https?:\/\/[^\s<>"'\u3000-\u303f\uff00-\uffef]+/g;
+// Addresses, and the downloads of this very page.
+const LINK = /https?:\/\/[^\s<>"'\u3000-\u303f\uff00-\uffef]+|\/export\/\d+-\d+-\d+-[\w-]{43}/g;
 
 export const byId = (id) => document.getElementById(id);
 
@@ -16,7 +17,7 @@ export function make(tag, attributes = {}, ...children) {
 
 function link(address) {
   try {
-    const { protocol } = new URL(address);
+    const { protocol } = new URL(address, location.href);
     if (protocol !== "http:" && protocol !== "https:") return address;
   } catch {
     return address;

@@ -122,8 +122,27 @@ class Migration(migrations.Migration):
                 ("role", fields.CharField(max_length=16)),
                 ("since", fields.DateField(null=True)),
                 ("until", fields.DateField(null=True)),
+                (
+                    "acting_for",
+                    fields.BigIntField(null=True, description="the person whose post it is; no roster says so"),
+                ),
             ],
             options={"table": "post", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Point",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("unit_id", fields.BigIntField()),
+                ("on_day", fields.DateField()),
+                ("hundredths", fields.IntField()),
+                ("ground", fields.CharField(max_length=255)),
+                ("obligation_id", fields.BigIntField(null=True)),
+                ("reverses", fields.BigIntField(null=True)),
+                ("entry_id", fields.BigIntField()),
+            ],
+            options={"table": "point", "app": "duties", "pk_attr": "id"},
             bases=["Model"],
         ),
         ops.CreateModel(

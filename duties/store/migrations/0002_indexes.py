@@ -6,7 +6,7 @@ from tortoise.migrations import operations as ops
 UNIQUE = {
     "uq_unit_code": "unit (code)",
     "uq_person_code": "person (code)",
-    "uq_post": "post (person_id, unit_id, role)",
+    "uq_post": "post (person_id, unit_id, role) WHERE acting_for IS NULL",
     "uq_unit_tag": "unit_tag (unit_id, tag)",
     "uq_term": "term (duty, label, jurisdiction)",
     "uq_obligation": "obligation (term_id, unit_id)",
@@ -15,10 +15,12 @@ UNIQUE = {
     "uq_entry": "entry (stream_id, seq)",
     "uq_anchor_day": "anchor (day)",
     "uq_chore": "chore (name)",
+    "uq_point_reversed": "point (reverses) WHERE reverses IS NOT NULL",
 }
 
 PLAIN = {
     "ix_unit_path": "unit (path)",
+    "ix_post_acting": "post (acting_for) WHERE acting_for IS NOT NULL",
     "ix_post_unit": "post (unit_id, role)",
     "ix_obligation_unit_open": "obligation (unit_id, term_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
     "ix_obligation_term_open": "obligation (term_id, unit_id) WHERE state IN ('pending', 'acknowledged', 'returned')",
@@ -31,6 +33,7 @@ PLAIN = {
     "ix_case_unit": "casefile (unit_id, id)",
     "ix_term_case": "term (case_id) WHERE case_id IS NOT NULL",
     "ix_count_obligation": "count_item (obligation_id)",
+    "ix_point_unit": "point (unit_id, on_day)",
     "ix_entry_actor": "entry (actor, id)",
     "ix_stream_unanchored": "stream (id) WHERE seq > anchored_seq",
 }

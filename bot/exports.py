@@ -1,0 +1,178 @@
+"""Full tables: a question that was asked, answered again in every line, for the posts its asker holds today."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any
+
+from bot.conversation.ask import Surroundings
+from bot.conversation.rates import counted_codes
+from bot.store import figures
+from bot.store.asked import Asked, Kind
+from bot.store.figures import Which
+from bot.store.oversight import Narrow, View
+from bot.wording import say, term
+from bot.wording.groups import ground
+from bot.workbook import Cell, Table
+from duties.model import Actor
+from duties.registry import CountedRule, Registry
+from duties.reports import Light, Standing, allowances, expected, light, projected
+
+LONGEST = 100_000
+"""Rows of one table; what is left out is told in the last."""
+OBLIGATION = (
+    "unit", "title", "term", "due", "left", "state", "done_on", "backdated", "tally", "target", "ground", "id",
+)  # fmt: skip
+COLUMNS: Mapping[Kind, tuple[str, ...]] = {
+    "overdue": OBLIGATION,
+    "due": OBLIGATION,
+    "unacknowledged": ("unit", "title", "term", "due", "left", "told", "days", "workdays", "ground", "id"),
+    "progress": ("unit", "title", "term", "tally", "target", "expected", "behind", "year_end", "state", "id"),
+    "unit": OBLIGATION,
+    "duty": OBLIGATION,
+    "lights": ("unit", "light", "overdue", "returned", "soon", "slow"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What was asked, by whom, and the day and the law it is answered on."""
+
+    asked: Asked
+    view: View
+    registry: Registry
+    around: Surroundings
+    now: datetime
+
+    @property
+    def today(self) -> date:
+        """The local day."""
+        return self.now.date()
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """The zone in which days begin."""
+        return self.now.tzinfo
+
+    def say(self, key: str, **facts: Any) -> str:
+        """A sentence in the language of the question."""
+        return say(key, self.asked.language, **facts)
+
+    def title(self, code: str) -> str:
+        """A duty's title in the language of the question; its code, should the registry no longer have it."""
+        duty = self.registry.by_code.get(code)
+        return code if duty is None else duty.title if self.asked.language == "zh" else duty.title_en
+
+
+async def table(asked: Asked, actor: Actor, registry: Registry, around: Surroundings, now: datetime) -> Table:
+    """The table of a question, as its asker may see it now. `now` is in the zone whose days count."""
+    question = Question(asked, View.of(actor), registry, around, now)
+    columns = COLUMNS[asked.kind]
+    found = await ROWS[asked.kind](question)
+    rows: list[Sequence[Cell]] = [[row.get(name) for name in columns] for row in found[:LONGEST]]
+    if len(found) > LONGEST:
+        rows.append([question.say("cell-cut", n=LONGEST)])
+    return Table(question.say(f"sheet-{asked.kind}"), tuple(question.say(f"column-{one}") for one in columns), rows)
+
+
+Rows = list[dict[str, Any]]
+
+
+async def _overdue(of: Question) -> Rows:
+    return await _listed(of, Which(due_to=of.today - timedelta(days=1), only_open=True))
+
+
+async def _due(of: Question) -> Rows:
+    return await _listed(of, Which(due_from=of.asked.first, due_to=of.asked.last))
+
+
+async def _unit(of: Question) -> Rows:
+    """What was left open in earlier years, then all of this year's."""
+    new_year = date(of.today.year, 1, 1)
+    older = await _listed(of, Which(due_to=new_year - timedelta(days=1), only_open=True))
+    return [*older, *await _listed(of, Which(due_from=new_year, due_to=date(of.today.year, 12, 31)))]
+
+
+async def _duty(of: Question) -> Rows:
+    found = []
+    for code, opens in (await figures.current_terms(of.view, of.asked.narrow, of.today)).items():
+        found += await _listed(of, Which(opened_on=opens), Narrow(of.asked.narrow.paths, (code,)))
+    return found
+
+
+async def _listed(of: Question, which: Which, narrow: Narrow | None = None) -> Rows:
+    rows = await figures.listed(of.view, narrow or of.asked.narrow, which, LONGEST + 1)
+    return [_obligation(of, row) for row in rows]
+
+
+def _obligation(of: Question, row: dict[str, Any]) -> dict[str, Any]:
+    counted = row["duty"] in of.registry.by_code and isinstance(of.registry.duty(row["duty"]).rule, CountedRule)
+    still_open = row["state"] in ("pending", "acknowledged", "returned")
+    shown = {
+        "title": of.title(row["duty"]),
+        "term": term(row["term"], of.asked.language),
+        "state": of.say(f"state-{row['state']}"),
+        "left": (row["due"] - of.today).days if still_open else None,
+        "backdated": of.say("cell-yes") if row["backdated"] else None,
+        "ground": ground(of.registry, row["duty"], row["jurisdiction"]) if row["duty"] in of.registry.by_code else "",
+    }
+    return {**row, **shown} if counted else {**row, **shown, "tally": None, "target": None}
+
+
+async def _unacknowledged(of: Question) -> Rows:
+    found = []
+    for row in await figures.unacknowledged(of.view, of.asked.narrow, LONGEST + 1):
+        told = row["told"].astimezone(of.zone).date()
+        since = {"told": told, "days": (of.today - told).days, "workdays": of.around.workdays.between(told, of.today)}
+        found.append({**_obligation(of, row), **since})
+    return found
+
+
+async def _progress(of: Question) -> Rows:
+    codes = counted_codes(of.registry, of.asked.narrow)
+    if not codes:
+        return []
+    allowed = allowances(of.registry, of.today, of.around.workdays)
+    rows = await figures.counted_listed(of.view, of.asked.narrow, codes, of.today, LONGEST + 1)
+    return [_paced(of, row, allowed.get(row["duty"])) for row in rows]
+
+
+def _paced(of: Question, row: dict[str, Any], allowed: int | None) -> dict[str, Any]:
+    rule = of.registry.duty(row["duty"]).rule
+    by_unit = isinstance(rule, CountedRule) and rule.per == "unit"
+    wanted = expected(row["target"], allowed)
+    behind = row["state"] in ("pending", "acknowledged", "returned") and row["tally"] < wanted
+    paced = {
+        "expected": wanted,
+        "behind": of.say("cell-yes") if behind else None,
+        "year_end": projected(row["tally"], row["opens"], row["due"], of.today) if by_unit else None,
+    }
+    return {**_obligation(of, row), **paced}
+
+
+async def _lights(of: Question) -> Rows:
+    allowed = allowances(of.registry, of.today, of.around.workdays)
+    lit = {one.unit_id: one.standing for one in await figures.lights(of.view, of.asked.narrow, allowed, of.today)}
+    units = await figures.owing_listed(of.view, of.asked.narrow, of.today, LONGEST + 1)
+    standings = [(unit["name"], lit.get(unit["id"], Standing())) for unit in units]
+    order = list(Light)
+    standings.sort(key=lambda one: order.index(light(one[1])))
+    return [_lamp(of, name, standing) for name, standing in standings]
+
+
+def _lamp(of: Question, unit: str, standing: Standing) -> dict[str, Any]:
+    return {
+        "unit": unit, "light": of.say(f"lamp-{light(standing)}"), "overdue": standing.overdue,
+        "returned": standing.returned, "soon": standing.soon, "slow": standing.behind,
+    }  # fmt: skip
+
+
+ROWS: Mapping[Kind, Callable[[Question], Awaitable[Rows]]] = {
+    "overdue": _overdue,
+    "due": _due,
+    "unacknowledged": _unacknowledged,
+    "progress": _progress,
+    "unit": _unit,
+    "duty": _duty,
+    "lights": _lights,
+}

@@ -1,0 +1,79 @@
+"""The file of a letter: its facts, grounds and demands put into words, for a person to complete and sign."""
+
+from dataclasses import dataclass
+from datetime import date
+from importlib import import_module
+from typing import Any
+
+from bot.wording import day, say, term
+from duties.cases import Law, Opening, worked_out
+from duties.errors import RefusedError
+from duties.escalation import STARTS
+from duties.model import Obligation
+from duties.paper import Item, Letter, Paper
+from duties.registry import Registry
+from duties.store import letter_rows, reading
+from duties.store.letter_rows import Correspondence
+from duties.workdays import WorkCalendar
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A letter's file: its name, whom it is to, and its content, which takes a moment to make."""
+
+    name: str
+    unit_path: str
+    letter: Letter
+
+    def draft(self) -> bytes:
+        """The .docx. What makes it takes long to load, and few need it."""
+        made: bytes = import_module("duties.letters").draft(self.letter)
+        return made
+
+
+async def written(number: int, registry: Registry, workdays: WorkCalendar, today: date) -> File | None:
+    """The file of a letter; None where there is no such letter."""
+    letter = await letter_rows.found(number)
+    one = await reading.obligation(letter.obligation_id) if letter is not None else None
+    if letter is None or one is None:
+        return None
+    name = f"{say(f'paper-{letter.paper}')} {letter.unit}.docx"
+    return File(name, letter.unit_path, _letter(letter, one, registry, Law(registry, workdays), today))
+
+
+def _letter(letter: Correspondence, one: Obligation, registry: Registry, law: Law, today: date) -> Letter:
+    duty = registry.duty(one.duty)
+    facts: dict[str, Any] = {"title": duty.title, "term": term(one.term), "due": one.due, "unit": one.unit}
+    citations = tuple(registry.citations(duty))
+    deadline, derivation = _named(letter, law, today)
+    return Letter(
+        kind=Paper(letter.paper),
+        issuer=letter.issuer,
+        addressee=letter.unit,
+        subject=say("paper-subject", **facts),
+        facts=(
+            say("paper-fact-owed", grounds=citations[:3], **facts),
+            say("paper-fact-late", days=max(0, (today - one.due).days), today=day(today), **facts),
+        ),
+        demands=(say("paper-demand", **facts),),
+        deadline=deadline,
+        derivation=derivation,
+        number=letter.document,
+        date=letter.issued_on,
+        signatory=letter.signatory,
+        items=(Item(one.unit, f"{duty.title} {term(one.term)}", one.due, say(f"state-{one.state}")),),
+    )
+
+
+def _named(letter: Correspondence, law: Law, today: date) -> tuple[date | None, str]:
+    """The day the letter names; else what its clock would give, if it were received today: a proposal only."""
+    if letter.named_on is not None:
+        return letter.named_on, law.registry.grounds["named-day"].zh
+    duty = STARTS.get(Paper(letter.paper))
+    if duty is None:
+        return None, ""
+    try:
+        lead = worked_out(law, Opening(duty, letter.unit_id, letter.served_on or today))[0]
+    except RefusedError:
+        return None, ""
+    return lead.deadline.due, say("paper-derivation", day=day(letter.served_on or today))

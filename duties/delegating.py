@@ -1,0 +1,79 @@
+"""委托: who is away lets a colleague of the unit hold the post meanwhile. Rights and reminders follow posts.
+
+Runs inside the caller's transaction and raises RefusedError, as the use cases of obligations do. What is given ends
+by itself with its last day; a roster neither ends nor names it.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from duties.errors import RefusedError
+from duties.ledger import Act, StreamRef
+from duties.model import Actor
+from duties.obligations import HOLDERS, Moment
+from duties.store import acting_rows, chains
+from duties.store.acting_rows import Acting
+
+LONGEST = timedelta(days=366)
+"""Who is away for longer needs another holder in the roster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What was recorded: the posts given or taken back, and the last entry's number."""
+
+    posts: tuple[Acting, ...]
+    entry: int
+
+
+def own_units(actor: Actor) -> tuple[int, ...]:
+    """The units in which somebody is head or officer in their own right: an acting post is not passed on."""
+    own = (post.unit_id for post in actor.posts if post.role in HOLDERS and not post.acting_for)
+    return tuple(dict.fromkeys(own))
+
+
+async def delegate(actor: Actor, person: int, name: str, since: date, until: date, at: Moment) -> Given:
+    """Give every own post of the units that both belong to, from a day to a day."""
+    _must_be_period(since, until, at.today)
+    shared = {unit for unit, _, _ in await acting_rows.own(person, own_units(actor), at.today)}
+    if person == actor.person_id or not shared:
+        raise RefusedError("refused-no-colleague", name=name)
+    if standing := await acting_rows.given_by(actor.person_id, at.today):
+        one = standing[0]
+        raise RefusedError("refused-delegated-already", name=one.name, since=one.since, until=one.until)
+    own = await acting_rows.own(actor.person_id, tuple(sorted(shared)), at.today)
+    posts = tuple(Acting(person, name, unit, called, role, since, until) for unit, called, role in own)
+    entry = await _written(actor, "delegate", posts, at)
+    for post in posts:
+        await acting_rows.give(post, actor.person_id)
+    return Given(posts, entry)
+
+
+async def take_back(actor: Actor, at: Moment) -> Given:
+    """委托 取消: what was given is over, or will never begin."""
+    posts = tuple(await acting_rows.given_by(actor.person_id, at.today))
+    if not posts:
+        raise RefusedError("refused-not-delegated")
+    entry = await _written(actor, "take-back", posts, at)
+    if await acting_rows.end(actor.person_id, at.today) != len(posts):
+        raise chains.StaleError(f"posts of person {actor.person_id} moved")
+    return Given(posts, entry)
+
+
+def _must_be_period(since: date, until: date, today: date) -> None:
+    if since < today or until < since or until - since > LONGEST:
+        raise RefusedError("refused-period", since=since, until=until)
+
+
+async def _written(actor: Actor, action: str, posts: tuple[Acting, ...], at: Moment) -> int:
+    """One line for each post, in the chain of its unit."""
+    entry = 0
+    for post in posts:
+        payload: dict[str, Any] = {
+            "name": actor.name, "unit": post.unit, "role": str(post.role), "to": post.name, "person": post.person,
+            "since": post.since.isoformat(), "until": post.until.isoformat(),
+        }  # fmt: skip
+        act = Act(f"person:{actor.person_id}", action, at.channel, payload)
+        entry = await chains.append(StreamRef("unit", post.unit_id), act, at.now)
+    return entry

@@ -1,0 +1,199 @@
+"""Cases in the chat: opened step by step or in one breath, echoed with their grounds, corrected, paused, withdrawn."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.wording.events import EVENTS, read_event
+from bot.wording.grammar import DayError
+from duties.registry import EventRule
+from duties.store.database import fetch
+from tests.bot.play import LAW
+from tests.bot.talk import ADMIN, CLOCK, HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, copied, prepare, talking
+
+TODAY = date(2026, 9, 25)
+OPEN = "立案 意见书 昌吉市城市管理局 1月3日收到"
+
+
+@pytest.fixture(scope="session")
+def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("cases"))
+
+
+@pytest.fixture
+async def talk(morning: Path, tmp_path: Path) -> AsyncIterator[Talk]:
+    async with talking(copied(morning, tmp_path)) as found:
+        yield found
+
+
+def test_every_event_of_the_registry_has_words() -> None:
+    started = {duty.code for duty in LAW.registry.duties if isinstance(duty.rule, EventRule)}
+    assert started - EVENTS.keys() == {"opinion-letter-objection"}  # begins with the opinion letter
+    assert EVENTS.keys() <= started
+
+
+@pytest.mark.parametrize(
+    ("text", "duty", "on", "named", "words"),
+    [
+        ("意见书 城管局 9月20日收到", "opinion-letter-rectification", date(2026, 9, 20), None, ("城管局",)),
+        (
+            "城管局9月20日收到《行政执法监督意见书》昌司督〔2026〕3号 限10月10日前改正",
+            "opinion-letter-rectification", date(2026, 9, 20), date(2026, 10, 10), ("城管局",),
+        ),
+        ("督办函 水利局 2026-09-18 限9月30日", "urge-letter-response", date(2026, 9, 18), date(2026, 9, 30),
+         ("水利局",)),
+        ("交办 水利局 10月1日前 清理台账", "assignment", None, date(2026, 10, 1), ("水利局", "清理台账")),
+        ("行政处罚 昨天作出", "licence-penalty-publication", date(2026, 9, 24), None, ()),
+        ("decision letter X on 2026-09-20 by 2026-10-10", "decision-letter-compliance", date(2026, 9, 20),
+         date(2026, 10, 10), ("X",)),
+        ("意见书 城管局 9月20日 不对 9月21日", "opinion-letter-rectification", date(2026, 9, 21), None,
+         ("城管局", "不对")),
+        ("水利局", "", None, None, ("水利局",)),
+    ],
+)  # fmt: skip
+def test_a_sentence_is_taken_apart(
+    text: str, duty: str, on: date | None, named: date | None, words: tuple[str, ...]
+) -> None:
+    spoken = read_event(text, TODAY)
+    assert (spoken.duty, spoken.event_on, spoken.named_on, spoken.words) == (duty, on, named, words)
+
+
+@given(st.text(max_size=200))
+def test_any_sentence_is_read_or_names_no_day(text: str) -> None:
+    with suppress(DayError):
+        assert isinstance(read_event(text, TODAY).words, tuple)
+
+
+DIALOGUES: dict[str, tuple[Row, ...]] = {
+    "in one breath, checked, confirmed": (
+        (SUPERVISOR, OPEN, "请核对", "昌吉市城市管理局", "意见书整改：2026年2月2日", "意见书异议：2026年1月19日",
+         "第二十八条", "回复“确认”"),
+        (SUPERVISOR, "确认", "已立案：个案1", "台账号"),
+        (SUPERVISOR, "个案", "办理中的个案（1）", "个案1 昌吉市城市管理局"),
+        (SUPERVISOR, "个案 1", "意见书整改 #", "待签收"),
+        (OFFICER, "待办", "意见书整改", "个案1"),
+        (HEAD, "个案1", "意见书异议"),
+        (WATER, "个案 1", "台账号"),
+    ),
+    "asked for what is missing, one thing at a time": (
+        (SUPERVISOR, "立案", "立什么案", "意见书"),
+        (SUPERVISOR, "决定书", "哪个单位"),
+        (SUPERVISOR, "昌吉市城市管理局", "哪一天"),
+        (SUPERVISOR, "1月3日", "定的是哪天前"),
+        (SUPERVISOR, "限1月20日前", "请核对", "决定书履行：2026年1月20日", "文书定2026年1月20日"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+    ),
+    "corrected before it is confirmed": (
+        (SUPERVISOR, OPEN, "意见书整改：2026年2月2日"),
+        (SUPERVISOR, "1月4日", "请核对", "2026年1月4日"),
+        (SUPERVISOR, "2月30日", "“2月30日”不是日历上的日子"),
+        (SUPERVISOR, "1月2日", "请核对", "2026年1月2日"),
+        (SUPERVISOR, "确认", "已立案：个案1", "2026年1月2日"),
+    ),
+    "given up": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "取消", "已取消"),
+        (SUPERVISOR, "个案", "没有办理中的个案"),
+    ),
+    "a letter is not opened by the unit it is for": (
+        (HEAD, OPEN, "请核对"),
+        (HEAD, "确认", "台账号"),
+        (SUPERVISOR, "个案", "没有办理中的个案"),
+    ),
+    "what a unit does itself, it opens itself": (
+        (HEAD, "立案 行政处罚 1月3日作出", "请核对", "许可处罚决定公示：2026年1月12日"),
+        (HEAD, "确认", "已立案：个案1"),
+    ),
+    "an assignment needs a word on what is to be done": (
+        (SUPERVISOR, "立案 交办 昌吉市水利局 限1月20日前", "要办什么事"),
+        (SUPERVISOR, "清理执法台账", "请核对", "清理执法台账", "交办事项：2026年1月20日"),
+        (SUPERVISOR, "确认", "已立案"),
+    ),
+    "the same event twice": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "同一单位同一事由已立案：个案1"),
+    ),
+    "a corrected day": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "已立案"),
+        (SUPERVISOR, "更正 个案1 1月4日收到", "已更正：个案1", "原为2026年2月2日", "意见书整改：2026年2月3日"),
+        (SUPERVISOR, "更正 1", "没有可更正的内容"),
+        (SUPERVISOR, "更正", "请写个案编号"),
+        (SUPERVISOR, "更正 99 1月4日", "没有个案99"),
+        (HEAD, "更正 1 1月2日", "台账号"),
+        (CLOCK, "2026-01-05 10:00"),
+    ),
+    "a clock that stands": (
+        (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对", "一般不早于"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (SUPERVISOR, "暂停 1 今天", "已暂停：个案1"),
+        (SUPERVISOR, "个案", "计时暂停中"),
+        (SUPERVISOR, "暂停 1", "已在暂停中"),
+        (SUPERVISOR, "恢复 1 今天", "已恢复：个案1"),
+        (SUPERVISOR, "恢复 1", "个案1没有暂停"),
+    ),
+    "withdrawn with its reason": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "已立案"),
+        (SUPERVISOR, "撤案 1", "请写理由"),
+        (SUPERVISOR, "文书撤回", "已撤案：个案1，理由：文书撤回"),
+        (SUPERVISOR, "个案", "没有办理中的个案"),
+        (OFFICER, "待办", "! 个案1"),
+        (SUPERVISOR, "撤案 1 再来", "个案1已结束"),
+    ),
+    "a clock that cannot stand": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "已立案"),
+        (SUPERVISOR, "暂停 1", "条文没有规定可以暂停"),
+    ),
+    "in English": (
+        (SUPERVISOR, "open opinion letter 昌吉市城市管理局 on 2026-01-03", "Please check", "Mon 2 Feb 2026"),
+        (SUPERVISOR, "confirm", "Opened: case 1"),
+        (SUPERVISOR, "cases", "Cases under way (1)"),
+        (ADMIN, "case 1", "Rectification after an opinion letter"),
+        (SUPERVISOR, "amend case 1 2026-01-04", "Corrected: case 1", "it was"),
+        (SUPERVISOR, "withdraw case 1 by mistake", "Withdrawn: case 1"),
+    ),
+    "unknown units and events": (
+        (SUPERVISOR, "立案 意见书 查无此局 1月3日", "没认出单位"),
+        (SUPERVISOR, "取消", "已取消"),
+        (ADMIN, OPEN, "台账号"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+async def test_dialogue(talk: Talk, name: str) -> None:
+    await talk.hold(DIALOGUES[name])
+
+
+async def test_the_unit_hears_of_its_case_and_of_the_moved_deadline_with_buttons(talk: Talk) -> None:
+    await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案")))
+    await talk.go_to("2026-01-04 10:01")
+    told = talk.told(OFFICER)[-1]
+    assert "【立案】2 项个案任务" in told.text
+    assert any(button.value.startswith("acknowledge") for button in told.buttons)
+    await talk.hold(((SUPERVISOR, "更正 个案1 1月4日收到", "已更正"),))
+    await talk.go_to("2026-01-04 10:02")
+    assert "【期限变动】" in talk.told(HEAD)[-1].text
+
+
+async def test_an_objection_goes_to_the_supervisors_as_a_case_of_its_own(talk: Talk) -> None:
+    await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案")))
+    (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id"
+                         " WHERE t.duty = 'opinion-letter-objection'")  # fmt: skip
+    await talk.hold(
+        (
+            (OFFICER, f"完成 #{row['id']} 昌市城管〔2026〕9号 2026-01-04", "已报结", "已自动立案：个案2"),
+            ("cjs-justice-officer", "待办", "复查答复", "个案2"),
+            (OFFICER, "撤回", "已撤回"),
+            ("cjs-justice-officer", "待办", "! 复查答复"),
+        )
+    )

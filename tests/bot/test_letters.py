@@ -1,0 +1,133 @@
+"""Letters in the chat: proposed where the law allows, drafted as a file, signed and served by persons."""
+
+from collections.abc import AsyncIterator
+from io import BytesIO
+from pathlib import Path
+
+import docx
+import pytest
+
+from bot import papers
+from bot.wording.events import read_letter, read_paper
+from duties.registry import DATA
+from tests.bot.play import LAW, at
+from tests.bot.talk import ADMIN, CLOCK, HEAD, SUPERVISOR, WATER, Row, Talk, copied, prepare, talking
+
+LATE = "2026-02-05 10:00"
+DRAFT: Row = (
+    SUPERVISOR, "拟稿 督办函 #{report}", "已拟督办函（函1）", "昌吉市城市管理局", "已逾期 5 天", "依据：", "发文 函1",
+)  # fmt: skip
+ISSUE: Row = (
+    SUPERVISOR, "发文 函1 昌司督〔2026〕1号 今天 签发人张三", "已发文：督办函（函1）", "昌司督〔2026〕1号",
+    "签发人张三",
+)  # fmt: skip
+SERVE: Row = (
+    SUPERVISOR, "送达 函1 今天 当面签收", "已送达", "当面签收", "已自动立案：个案1", "督办函办理：2026年2月26日",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return prepare(tmp_path_factory.mktemp("letters"))
+
+
+@pytest.fixture
+async def talk(morning: Path, tmp_path: Path) -> AsyncIterator[Talk]:
+    async with talking(copied(morning, tmp_path), LATE) as found:
+        yield found
+
+
+DIALOGUES: dict[str, tuple[Row, ...]] = {
+    "drafted, signed, served": (
+        DRAFT,
+        ISSUE,
+        (SUPERVISOR, "文书", "函1 督办函 昌吉市城市管理局 昌司督〔2026〕1号", "待送达"),
+        SERVE,
+        (SUPERVISOR, "文书 函1", "已送达", "导出"),
+        (HEAD, "待办", "督办函办理", "个案1"),
+    ),
+    "the mildest step is drafted where none is named": (
+        (SUPERVISOR, "拟稿 #{report}", "已拟督办函"),
+        (SUPERVISOR, "拟稿 督办函 #{report}", "已有同类文书：函1"),
+    ),
+    "asked for what is missing": (
+        DRAFT,
+        (SUPERVISOR, "发文 函1 昌司督〔2026〕1号", "还缺：签发人"),
+        (SUPERVISOR, "签发人张三", "已发文：督办函（函1）", "昌司督〔2026〕1号"),
+        (SUPERVISOR, "送达 函1", "哪一天送达"),
+        (SUPERVISOR, "今天 邮寄送达", "已送达", "邮寄送达"),
+        (SUPERVISOR, "撤函 函1", "请写理由"),
+        (SUPERVISOR, "文书有误", "已撤回", "文书有误"),
+        (SUPERVISOR, "文书", "没有文书"),
+        (SUPERVISOR, "个案", "没有办理中的个案"),
+    ),
+    "what no article supports": (
+        (SUPERVISOR, "拟稿 决定书 #{report}", "条文不支持监督决定书", "督办函、监督意见书", "台账号"),
+        (SUPERVISOR, "拟稿 约谈 #{report}", "条文不支持约谈通知"),
+        (SUPERVISOR, "拟稿 #{plan}", "没有逾期"),
+    ),
+    "who may not": (
+        (HEAD, "拟稿 #{report}", "台账号"),
+        (WATER, "文书", "台账号"),
+        (ADMIN, "文书", "台账号"),
+    ),
+    "out of order": (
+        DRAFT,
+        (SUPERVISOR, "送达 函1 今天", "函1当前为“待签发”"),
+        (SUPERVISOR, "发文 函9 昌司督〔2026〕1号 签发人张三", "没有函9"),
+        (SUPERVISOR, "发文", "请写文书编号"),
+        (SUPERVISOR, "发文 函1 昌司督〔2026〕1号 2月30日 签发人张三", "“2月30日”不是日历上的日子"),
+    ),
+    "in English": (
+        (SUPERVISOR, "draft urging letter #{report}", "Drafted: urging letter (letter 1)", "5 days late"),
+        (SUPERVISOR, "issue letter 1 昌司督〔2026〕1号 today signed by Zhang San", "Issued", "signed by Zhang San"),
+        (SUPERVISOR, "serve letter 1 today by hand", "Served", "Opened by itself: case 1"),
+        (SUPERVISOR, "letters", "letter 1 urging letter"),
+        (SUPERVISOR, "recall letter 1 by mistake", "Withdrawn"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIALOGUES)
+async def test_dialogue(talk: Talk, name: str) -> None:
+    await talk.hold(DIALOGUES[name])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("函3 昌司督[2026]3号 9月20日 签发人张三 限10月10日前", (3, "昌司督[2026]3号", "张三", "")),
+        ("#3 昌司督〔2026〕3号 签发：李四", (3, "昌司督〔2026〕3号", "李四", "")),
+        ("3 当面送达 9月20日", (3, "", "", "当面送达")),
+        ("letter 3 signed by Zhang San", (3, "", "Zhang San", "")),
+        ("当面送达", (None, "", "", "当面送达")),
+    ],
+)
+def test_a_sentence_about_a_letter_is_taken_apart(text: str, said: tuple[int | None, str, str, str]) -> None:
+    found = read_letter(text, at("2026-09-25 10:00").date())
+    assert (found.number, found.document, found.signatory, found.rest) == said
+
+
+def test_the_paper_is_cut_from_the_words_about_it() -> None:
+    assert read_paper("督办函 #17") == ("urging", "#17")
+    assert read_paper("#17") == ("", "#17")
+
+
+async def test_the_file_says_what_is_owed_by_which_article_and_since_when(talk: Talk) -> None:
+    await talk.hold((DRAFT, ISSUE))
+    file = await papers.written(1, LAW.registry, LAW.workdays, talk.now.date())
+    assert file is not None
+    assert file.name == "督办函 昌吉市城市管理局.docx"
+    text = "\n".join(paragraph.text for paragraph in docx.Document(BytesIO(file.draft())).paragraphs)
+    for part in ("昌吉市城市管理局", "行政执法年度分析报告", "已逾期5天", "昌司督〔2026〕1号", "2026年2月5日"):
+        assert part in text, part
+
+
+def test_the_template_is_there() -> None:
+    assert (DATA / "letters" / "layout.docx").is_file()
+
+
+async def test_the_proposal_of_a_supervisor_names_the_letter_that_may_follow(talk: Talk) -> None:
+    await talk.hold(((CLOCK, LATE),))
+    told = "\n".join(sent.text for sent in talk.told(SUPERVISOR))
+    assert "拟稿" in told
