@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import structlog
@@ -136,6 +136,8 @@ class Doorway:
             raise NoSuchTableError(expired=True)
         if question.kind == "letter":
             return await self._letter(question.letter, actor, now)
+        if question.kind == "bulletin" and question.first and question.last:
+            return await self._bulletin(question.first, question.last, actor)
         made = await exports.table(question, actor, self.bot.law.registry, self.bot.inbox.around, now)
         log.info("table made", action="export", person=ticket.person, kind=question.kind, rows=len(made.rows))
         return Download(f"{made.name} {now:%Y-%m-%d}.xlsx", await asyncio.to_thread(workbook, made))
@@ -147,6 +149,14 @@ class Doorway:
         if made is None or not actor.supervises(made.unit_path):
             raise NoSuchTableError(expired=True)
         log.info("letter made", action="export", person=actor.person_id, letter=number)
+        return Download(made.name, await asyncio.to_thread(made.draft))
+
+    async def _bulletin(self, first: date, last: date, actor: Actor) -> Download:
+        """The file of a bulletin of some days, for who supervises anybody today."""
+        made = await papers.bulletin(actor, first, last, self.bot.law.registry)
+        if made is None:
+            raise NoSuchTableError(expired=True)
+        log.info("bulletin made", action="export", person=actor.person_id, rows=len(made.letter.items))
         return Download(made.name, await asyncio.to_thread(made.draft))
 
     async def move(self, clock: MovableClock, step: Step) -> datetime:

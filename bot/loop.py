@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from bot.digest import Digests
 from bot.store import arrivals, people, queue, reach
 from bot.wording import say
 from duties import cases, obligations, planning, reminding
@@ -42,6 +43,7 @@ class Loop:
         self.zone = zone
         self.horizon = horizon
         self.pulse = Pulse()
+        self._digests = Digests(registry, workdays)
 
     async def tick(self, now: datetime) -> int:
         """Do whatever is due at an instant. Returns how many reminders were raised.
@@ -50,7 +52,7 @@ class Loop:
         not count as one.
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
-        for chore in (self._reopen, self._plan, self._lapse, self._raise, self._anchor, self._check):
+        for chore in (self._reopen, self._plan, self._lapse, self._raise, self._digest, self._anchor, self._check):
             try:
                 await chore(now, today)
             except Exception as error:  # noqa: BLE001  raised below
@@ -96,6 +98,9 @@ class Loop:
     async def _raise(self, now: datetime, _today: date) -> None:
         at = await reminding.instant(now, self.zone)
         self.pulse.raised += await reminding.raise_due(self.registry, self.workdays, at)
+
+    async def _digest(self, now: datetime, _today: date) -> None:
+        await self._digests.send(now.astimezone(self.zone))
 
     async def _anchor(self, now: datetime, today: date) -> None:
         """Seal yesterday, once a day, and post the seal where others keep it."""

@@ -5,16 +5,22 @@ from datetime import date
 from importlib import import_module
 from typing import Any
 
+from bot.store import figures
+from bot.store.figures import MonthSums
+from bot.store.oversight import View
 from bot.wording import day, say, term
 from duties.cases import Law, Opening, worked_out
 from duties.errors import RefusedError
 from duties.escalation import STARTS
-from duties.model import Obligation
+from duties.model import Actor, Obligation, Role
 from duties.paper import Item, Letter, Paper
 from duties.registry import Registry
 from duties.store import letter_rows, reading
 from duties.store.letter_rows import Correspondence
 from duties.workdays import WorkCalendar
+
+LISTED = 500
+"""Lines of a bulletin's table, what is overdue first; of more, their number is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +83,32 @@ def _named(letter: Correspondence, law: Law, today: date) -> tuple[date | None, 
     except RefusedError:
         return None, ""
     return lead.deadline.due, say("paper-derivation", day=day(letter.served_on or today))
+
+
+async def bulletin(actor: Actor, first: date, last: date, registry: Registry) -> File | None:
+    """A bulletin on some days, both inclusive, of the subtrees somebody supervises; None for who supervises nobody."""
+    posts = [post for post in actor.posts if post.role == Role.SUPERVISOR]
+    if not posts:
+        return None
+    view = View(trees=tuple(sorted({post.over for post in posts})))
+    sums, rows = await figures.month_summed(view, first, last), await figures.month_listed(view, first, last, LISTED)
+    items = tuple(
+        Item(
+            row["unit"], f"{registry.duty(row['duty']).title} {term(row['term'])}", row["due"],
+            say(f"bulletin-{row['kind']}"),
+        )
+        for row in rows
+    )  # fmt: skip
+    subject = say("bulletin-subject", first=first, last=last)
+    facts = [say("bulletin-facts", last=last, **_counted(sums))]
+    if sums.found > len(items):
+        facts.append(say("bulletin-cut", n=len(items), found=sums.found))
+    letter = Letter(
+        kind=Paper.BULLETIN, issuer=posts[0].unit, subject=subject, facts=tuple(facts), items=items,
+        demands=(say("bulletin-demand"),),
+    )  # fmt: skip
+    return File(f"{say('paper-bulletin')} {first:%Y-%m}.docx", "", letter)
+
+
+def _counted(sums: MonthSums) -> dict[str, Any]:
+    return {"units": sums.units, "overdue": sums.overdue, "late": sums.late, "on_time": sums.on_time}

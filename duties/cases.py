@@ -115,7 +115,7 @@ async def _opened(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recor
         raise RefusedError("refused-future", day=opening.event_on)
     clocks = worked_out(law, opening)
     same = await case_rows.of_unit(opening.unit_id, opening.duty, opening.event_on)
-    if same is not None and (same.document, same.subject) == (opening.document, opening.subject):
+    if same is not None and _alike(same, opening):
         raise RefusedError("refused-case-exists", number=same.id)
     number = await case_rows.add(_row(opening), at.now)
     started = [
@@ -131,6 +131,12 @@ async def _opened(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recor
     entry = await _written(actor, "open", case, [(one.deadline, row) for one, row in started], at)
     await _settle_rights([(one, row.obligation_id) for one, row in started], at)
     return Recorded(case, entry, tuple(replace(one, obligation_id=row.obligation_id) for one, row in started))
+
+
+def _alike(same: Case, opening: Opening) -> bool:
+    """Whether two of one unit, event and day are one; what follows from two cases is two."""
+    parents = {same.parent_id, opening.parent_id} - {None}
+    return (same.document, same.subject) == (opening.document, opening.subject) and len(parents) < 2  # noqa: PLR2004
 
 
 def _row(opening: Opening) -> Case:
@@ -215,7 +221,8 @@ async def followed(actor: Actor, law: Law, obligation: int, done_on: date, at: M
         return await _opened(actor, law, opening, at)
     parent = await case_rows.found(case.parent_id) if case.parent_id else None
     if one.duty == RESUMED_BY and parent is not None and parent.paused:
-        return await _resumed(actor, law, parent, done_on, at)
+        # Dated before the notice that wanted it: the clock goes on from where it stood.
+        return await _resumed(actor, law, parent, max(done_on, parent.pauses[-1].noticed), at)
     return None
 
 

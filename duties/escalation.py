@@ -119,8 +119,9 @@ async def serve(actor: Actor, law: Law, number: int, on: date, proof: str, at: M
 async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Written:
     """撤函: withdrawn with its reason; the case that its service opened is withdrawn too."""
     letter = await _mine(actor, number, DRAFTED, ISSUED, SERVED)
-    if letter.case_id is not None:
-        await cases.withdraw(actor, law, letter.case_id, reason, at)
+    case = await case_rows.found(letter.case_id) if letter.case_id is not None else None
+    if case is not None and case.state == case_rows.OPEN:
+        await cases.withdraw(actor, law, case.id, reason, at)
     return await _changed(actor, "recall", replace(letter, state=WITHDRAWN, reason=reason), at)
 
 

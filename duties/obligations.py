@@ -136,7 +136,8 @@ async def may_waive(actor: Actor, one: Obligation, at: Moment, action: str, *sta
     if any(post.unit_id == one.unit_id for post in actor.posts):
         raise RefusedError("refused-waive-own", unit=one.unit, action=action, unit_id=one.unit_id)
     await _must_supervise(actor, one, at, action)
-    _must_be(one, *states)
+    if states:
+        _must_be(one, *states)
 
 
 async def waivers_over(today: date) -> list[int]:
@@ -161,6 +162,17 @@ async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
     _must_be(one, *OPEN_STATES)
     state = State.ACKNOWLEDGED if one.state == State.PENDING else one.state
     return await _moved(actor, one, at, "note", state, {"note": text})
+
+
+async def remark(actor: Actor, one: Obligation, at: Moment, action: str, payload: dict[str, Any]) -> Done:
+    """A line in an obligation's chain that changes nothing about it: what was asked for, what was answered."""
+    return await _moved(actor, one, at, action, one.state, payload)
+
+
+async def may_ask(actor: Actor, one: Obligation, at: Moment, action: str) -> None:
+    """Refuse whoever does not answer for it, and what is not open."""
+    await _must_hold(actor, one, at, action)
+    _must_be(one, *OPEN_STATES)
 
 
 async def assign(actor: Actor, number: int, person: int | None, name: str, at: Moment) -> Done:

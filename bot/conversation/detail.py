@@ -19,8 +19,8 @@ from duties.store.chains import history
 from duties.store.database import Rows
 
 HISTORY = 6
-SAID = ("note", "to")
-"""What of an entry people are shown beside the act: how far the work is, whom it was given to."""
+SAID = ("note", "to", "said")
+"""What of an entry people are shown beside the act: how far the work is, whom it was given to, what was asked."""
 CITED = 4
 COUNTED = 12
 PAGE = 10

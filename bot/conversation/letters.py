@@ -15,7 +15,7 @@ from duties.errors import RefusedError
 from duties.escalation import Signing
 from duties.model import OPEN_STATES, Obligation, Role
 from duties.paper import Paper
-from duties.store import letter_rows
+from duties.store import case_rows, letter_rows
 from duties.store.letter_rows import Correspondence
 
 LISTED = 12
@@ -32,14 +32,21 @@ async def draft(ask: Ask) -> Reply:
         return find.choose(ask, "draft", meant.obligations, ask.words)
     one = meant.obligations[0]
     done = await escalation.draft(ask.actor, ask.registry, one.id, Paper(paper) if paper else None, ask.at)
-    duty = ask.duty(one.duty)
     lines = [
         ask.say("letter-drafted", paper=_paper(ask, done.letter), entry=done.entry, **_facts(done.letter)),
         ask.say("letter-about", late=(ask.today - one.due).days, **ask.facts(one)),
-        ask.say("letter-ground", ground="\uff1b".join(ask.registry.citations(duty, short=True)[:2])),
+        ask.say("letter-ground", ground=await _ground(ask, one)),
         ask.say("letter-next-issue", number=done.letter.id),
     ]
     return _with_file(ask, lines, done.letter)
+
+
+async def _ground(ask: Ask, one: Obligation) -> str:
+    """The articles it rests on; what was assigned without any rests on the document or the words that assigned it."""
+    if citations := ask.registry.citations(ask.duty(one.duty), short=True):
+        return "\uff1b".join(citations[:2])
+    case = await case_rows.of_obligation(one.id)
+    return "\uff1b".join(part for part in (case.document, case.subject) if part) if case is not None else ""
 
 
 async def issue(ask: Ask) -> Reply:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from bot.conversation import narrow
 from bot.conversation.ask import HOLDERS, Ask, Reply
@@ -9,7 +10,7 @@ from bot.conversation.questions import more
 from bot.conversation.supervisor import view
 from bot.store import addressees, queue
 from bot.wording import say
-from bot.wording.grammar import LONGEST_TOPIC, is_courtesy
+from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.orders import read_points, read_reversal
 from duties import points
 from duties.errors import RefusedError
@@ -21,6 +22,7 @@ from duties.store.point_rows import Point
 SHOWN = 12
 """Records, or units, in one answer: more do not fit a phone."""
 NAMED = 6
+SIGNS = {Decimal(-1): "\u2212", Decimal(0): "", Decimal(1): "+"}
 
 
 async def deduct(ask: Ask) -> Reply:
@@ -36,7 +38,8 @@ async def credit(ask: Ask) -> Reply:
 async def _scored(ask: Ask, command: str, sign: int) -> Reply:
     if not ask.holds(Role.SUPERVISOR):
         raise RefusedError("refused-post", action=command)
-    words = f"{ask.before} {ask.words}".strip()
+    beside = ask.asked and (is_courtesy(ask.words) or is_question(ask.words))
+    words = f"{ask.before} {'' if beside else ask.words}".strip()
     reversal = read_reversal(words)
     if reversal is not None:
         return await _reversed(ask, command, words, *reversal)
@@ -50,9 +53,7 @@ async def _scored(ask: Ask, command: str, sign: int) -> Reply:
     if not said.ground or is_courtesy(said.ground):
         text = ask.say("points-ground-wanted", unit=unit.name, amount=_shown(said.amount * sign))
         return Reply(text, question=ask.question("points", command, rest=words))
-    done = await points.score(
-        ask.actor, unit, said.amount * sign, said.ground[:LONGEST_TOPIC], ask.at, said.obligation
-    )
+    done = await points.score(ask.actor, unit, said.amount * sign, said.ground[:LONGEST_TOPIC], ask.at, said.obligation)
     return await _told(ask, "points-done", done)
 
 
@@ -78,7 +79,7 @@ async def _reversed(ask: Ask, command: str, words: str, number: int, ground: str
 async def _told(ask: Ask, key: str, done: Scored) -> Reply:
     """What was recorded, to who did and to the unit."""
     one = done.point
-    facts = {"unit": one.unit, "amount": _shown(one.amount), "ground": one.ground, "number": one.id}
+    facts: dict[str, Any] = {"unit": one.unit, "amount": _shown(one.amount), "ground": one.ground, "number": one.id}
     news = say(f"news-{key}", name=ask.actor.name, of=one.reverses or "", about=_about(one.obligation_id), **facts)
     about = [one.obligation_id] if one.obligation_id is not None else []
     body = {"text": news, "buttons": [], "items": [], "about": about}
@@ -104,7 +105,7 @@ async def listed(ask: Ask) -> Reply:
     """积分: a unit's records of this year with their sum, or the sum of every unit that has any."""
     seen = view(ask)
     if ask.words:
-        found = [row for row in await narrow.units_called(ask.words)]
+        found = await narrow.units_called(ask.words)
         visible = [row for row in found if seen.sees(row["id"], row["path"])]
         if found and not visible:
             raise RefusedError(
@@ -154,4 +155,4 @@ def _shown(amount: Decimal) -> str:
     """With its sign, without needless zeros: −0.5, +1."""
     text = f"{abs(amount):f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
-    return text if amount == 0 else f"{'\u2212' if amount < 0 else '+'}{text}"
+    return f"{SIGNS[amount.compare(0)]}{text}"

@@ -28,7 +28,8 @@ def view(ask: Ask) -> View:
     return View.of(ask.actor)
 
 
-def _trees(ask: Ask) -> tuple[str, ...]:
+def trees(ask: Ask) -> tuple[str, ...]:
+    """The subtrees the asker supervises."""
     return tuple(sorted({post.over for post in ask.actor.posts if post.role == Role.SUPERVISOR}))
 
 
@@ -75,7 +76,7 @@ async def review(ask: Ask) -> Reply:
     """待核: what was reported and waits to be verified."""
     if not ask.holds(Role.SUPERVISOR):
         raise RefusedError("refused-post", action="review")
-    seen = View(trees=_trees(ask))
+    seen = View(trees=trees(ask))
     found = await oversight.waiting_counted(seen)
     if not found:
         return Reply(ask.say("review-none"))
@@ -113,7 +114,7 @@ async def close(ask: Ask) -> Reply:
     lines = [ask.say("echo-close", entry=one.entry, **ask.facts(one.obligation)) for one in done]
     lines += [await refusal.told(ask, "close", one) for one in refused]
     about = tuple(one.obligation.id for one in done)
-    return Reply("\n".join([*lines, await remaining_waiting(ask, View(trees=_trees(ask)))]), about=about)
+    return Reply("\n".join([*lines, await remaining_waiting(ask, View(trees=trees(ask)))]), about=about)
 
 
 async def give_back(ask: Ask) -> Reply:
@@ -134,4 +135,4 @@ async def _given_back(ask: Ask, meant: Found) -> Reply:
         return Reply(ask.say("reason-wanted", **ask.facts(one)), question=ask.question("reason", "return", one.id))
     done = await obligations.give_back(ask.actor, one.id, reason, ask.at)
     echo = ask.say("echo-return", entry=done.entry, reason=reason, **ask.facts(done.obligation))
-    return Reply("\n".join([echo, await remaining_waiting(ask, View(trees=_trees(ask)))]), about=(one.id,))
+    return Reply("\n".join([echo, await remaining_waiting(ask, View(trees=trees(ask)))]), about=(one.id,))

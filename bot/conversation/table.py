@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from rapidfuzz import fuzz, process
 
 from bot.conversation import (
+    announcing,
     arranging,
+    asking,
+    bulletins,
     cases,
     counting,
     detail,
@@ -15,6 +18,8 @@ from bot.conversation import (
     letters,
     questions,
     rates,
+    scoring,
+    subscribing,
     supervisor,
     waiving,
 )
@@ -34,11 +39,16 @@ NEAR = 50.0
 
 
 async def help_(ask: Ask) -> Reply:
-    """帮助: the commands that fit the asker's posts."""
-    lines = [ask.say(f"help-{command.name}") for command in COMMANDS if ask.holds(*command.roles)]
+    """帮助: what is said most, and the names of the rest; with a name, how that is said. For the asker's posts only."""
+    fitting = [command for command in COMMANDS if ask.holds(*command.roles)]
+    if ask.words:
+        asked = next((one for one in fitting if ask.words.lower() in (*one.zh, *one.en)), None)
+        return Reply(ask.say(f"help-{asked.name}") if asked else ask.say("help-unknown", words=ask.words))
     units = list(dict.fromkeys(post.unit for post in ask.actor.posts))
     head = [ask.say("help-head", name=ask.actor.name, units=units), *arranging.acting(ask)]
-    return Reply("\n".join([*head, *lines, ask.say("help-foot")]))
+    lines = [ask.say(f"help-{command.name}") for command in fitting if command.usual]
+    rest = [(command.zh if ask.language == "zh" else command.en)[0] for command in fitting if not command.usual]
+    return Reply("\n".join([*head, *lines, ask.say("help-more", words=rest), ask.say("help-foot")]))
 
 
 async def cancel(ask: Ask) -> Reply:
@@ -51,7 +61,8 @@ async def cancel(ask: Ask) -> Reply:
 class Command:
     """A command: its stable name, the words for it in both languages, who it is for, what it does.
 
-    `reads` when it only shows something: a question that is open stays open.
+    `reads` when it only shows something: a question that is open stays open. `usual` when it stands in the help itself,
+    which has to fit a phone; the others are named there.
     """
 
     name: str
@@ -60,33 +71,40 @@ class Command:
     roles: tuple[Role, ...]
     run: Callable[[Ask], Awaitable[Reply]]
     reads: bool = False
+    usual: bool = False
 
 
 COMMANDS: tuple[Command, ...] = (
     Command(
         "acknowledge", ("签收", "签收了", "收到", "收到了", "收悉", "已签收", "已收到", "已收悉", "已阅"),
-        ("ack", "acknowledge", "received"), HOLDERS, holder.acknowledge,
+        ("ack", "acknowledge", "received"), HOLDERS, holder.acknowledge, usual=True,
     ),
     Command(
         "report", ("完成", "完成了", "已完成", "报结", "办结", "已办结"), ("done", "report", "complete"), HOLDERS,
-        holder.report,
+        holder.report, usual=True,
     ),
-    Command("mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), ACTING, holder.mine, reads=True),
+    Command("mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), ACTING, holder.mine, reads=True, usual=True),
     Command("note", ("进展",), ("update", "progress note"), HOLDERS, arranging.note),
     Command("assign", ("转办",), ("assign",), (Role.HEAD,), arranging.assign),
+    Command(
+        "ask-waiver", ("申请免办",), ("request waiver", "ask waiver"), HOLDERS, asking.ask_waiver,
+    ),
+    Command(
+        "ask-extension", ("申请延期", "延期"), ("request extension", "ask extension"), HOLDERS, asking.ask_extension,
+    ),
     Command("delegate", ("委托", "休假"), ("delegate",), HOLDERS, arranging.delegate),
-    Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study),
+    Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study, usual=True),
     Command("tally", ("计数", "记一次"), ("count", "tally"), HOLDERS, counting.tally),
-    Command("detail", ("详情", "查看"), ("detail", "details", "show"), EVERYONE, detail.detail, reads=True),
-    Command("undo", ("撤回", "撤销"), ("undo",), ACTING, holder.undo),
-    Command("overdue", ("逾期", "超期"), ("overdue", "late"), EVERYONE, supervisor.overdue, reads=True),
+    Command("detail", ("详情", "查看"), ("detail", "details", "show"), EVERYONE, detail.detail, reads=True, usual=True),
+    Command("undo", ("撤回", "撤销"), ("undo",), ACTING, holder.undo, usual=True),
+    Command("overdue", ("逾期", "超期"), ("overdue", "late"), EVERYONE, supervisor.overdue, reads=True, usual=True),
     Command("due-week", ("本周到期",), ("due this week", "this week"), EVERYONE, questions.due_week, reads=True),
     Command("due-month", ("本月到期",), ("due this month", "this month"), EVERYONE, questions.due_month, reads=True),
-    Command("due", ("到期",), ("due",), EVERYONE, questions.due, reads=True),
+    Command("due", ("到期",), ("due",), EVERYONE, questions.due, reads=True, usual=True),
     Command(
         "unacknowledged", ("未签收", "谁没签收"), ("unacknowledged",), EVERYONE, questions.unacknowledged, reads=True,
     ),
-    Command("lights", ("灯", "红黄绿灯", "红绿灯"), ("lights",), EVERYONE, rates.lights, reads=True),
+    Command("lights", ("灯", "红黄绿灯", "红绿灯"), ("lights",), EVERYONE, rates.lights, reads=True, usual=True),
     Command("study-progress", ("学法进度",), ("study progress",), EVERYONE, rates.study_progress, reads=True),
     Command("progress", ("进度",), ("progress",), EVERYONE, rates.progress, reads=True),
     Command("unit", ("单位",), ("unit",), EVERYONE, questions.unit, reads=True),
@@ -94,17 +112,27 @@ COMMANDS: tuple[Command, ...] = (
     Command("export", ("导出",), ("export",), EVERYONE, questions.export, reads=True),
     Command(
         "review", ("待核", "待核验", "待销号"), ("review", "to verify"), SUPERVISORS, supervisor.review, reads=True,
+        usual=True,
     ),
-    Command("close", ("销号", "核销"), ("close", "verify"), SUPERVISORS, supervisor.close),
-    Command("return", ("退回",), ("return", "send back"), SUPERVISORS, supervisor.give_back),
+    Command("close", ("销号", "核销"), ("close", "verify"), SUPERVISORS, supervisor.close, usual=True),
+    Command("return", ("退回",), ("return", "send back"), SUPERVISORS, supervisor.give_back, usual=True),
     Command("waive", ("免办",), ("waive",), SUPERVISORS, waiving.waive),
+    Command("approve", ("同意",), ("approve",), SUPERVISORS, asking.approve),
+    Command("reject", ("不同意",), ("reject",), SUPERVISORS, asking.reject),
     Command("unwaive", ("恢复办理",), ("unwaive",), SUPERVISORS, waiving.unwaive),
-    Command("draft", ("拟稿", "起草"), ("draft",), SUPERVISORS, letters.draft),
+    Command("draft", ("拟稿", "起草"), ("draft",), SUPERVISORS, letters.draft, usual=True),
     Command("issue", ("发文",), ("issue",), SUPERVISORS, letters.issue),
     Command("serve", ("送达",), ("serve", "served"), SUPERVISORS, letters.serve),
     Command("recall", ("撤函",), ("recall",), SUPERVISORS, letters.recall),
     Command("letters", ("文书",), ("letters", "letter"), SUPERVISORS, letters.listed, reads=True),
-    Command("case", ("立案",), ("open case", "open"), (*HOLDERS, Role.SUPERVISOR), cases.open_case),
+    Command("subscribe", ("订阅",), ("subscribe",), (Role.HEAD, Role.SUPERVISOR), subscribing.subscribe),
+    Command("unsubscribe", ("退订",), ("unsubscribe",), (Role.HEAD, Role.SUPERVISOR), subscribing.unsubscribe),
+    Command("bulletin", ("通报草稿",), ("bulletin",), SUPERVISORS, bulletins.draft),
+    Command("announce", ("通知",), ("announce",), SUPERVISORS, announcing.announce),
+    Command("deduct", ("扣分",), ("deduct",), SUPERVISORS, scoring.deduct),
+    Command("credit", ("加分",), ("credit",), SUPERVISORS, scoring.credit),
+    Command("points", ("积分",), ("points",), EVERYONE, scoring.listed, reads=True),
+    Command("case", ("立案",), ("open case", "open"), (*HOLDERS, Role.SUPERVISOR), cases.open_case, usual=True),
     Command("cases", ("个案",), ("cases", "case"), EVERYONE, cases.listed, reads=True),
     Command("amend", ("更正",), ("amend", "correct"), (*HOLDERS, Role.SUPERVISOR), cases.amend),
     Command("pause", ("暂停",), ("pause",), (*HOLDERS, Role.SUPERVISOR), cases.pause),
@@ -112,9 +140,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("withdraw", ("撤案",), ("withdraw",), (*HOLDERS, Role.SUPERVISOR), cases.withdraw),
     Command(
         "unreached", ("未绑定", "谁收不到"), ("unreached", "unbound"), (Role.HEAD, Role.SUPERVISOR, Role.ADMIN),
-        inviting.unreached, reads=True,
+        inviting.unreached, reads=True, usual=True,
     ),
-    Command("invite", ("邀请",), ("invite",), (Role.HEAD, Role.ADMIN), inviting.invite),
+    Command("invite", ("邀请",), ("invite",), (Role.HEAD, Role.ADMIN), inviting.invite, usual=True),
     Command("help", ("帮助", "?", "？"), ("help", "commands"), EVERYONE, help_, reads=True),
     Command("cancel", ("取消",), ("cancel",), ACTING, cancel),
 )  # fmt: skip

@@ -33,6 +33,15 @@ async def of_unit(unit: int, roles: Sequence[Role], today: date, now: datetime) 
     )  # fmt: skip
 
 
+async def over_unit(unit: int, today: date, now: datetime) -> list[Addressee]:
+    """Who verifies what a unit reports and can be told."""
+    return await _addressed(
+        "SELECT p.person_id FROM unit u JOIN post p ON p.unit_id = u.supervisor_id AND p.role = 'supervisor'"
+        f" WHERE u.id = :unit AND {_HELD}",
+        now, unit=unit, today=today,
+    )  # fmt: skip
+
+
 async def of_person(person: int, now: datetime) -> list[Addressee]:
     """One person, if they can be told."""
     return await _addressed(":person", now, person=person)
@@ -66,5 +75,7 @@ async def of_people(people: Sequence[int], now: datetime) -> list[Addressee]:
     """Those of these people who can be told."""
     found: list[Addressee] = []
     for first in range(0, len(people), SLICE):
-        found += await _addressed("SELECT n.id FROM person n WHERE n.id IN :people", now, people=list(people[first : first + SLICE]))
+        found += await _addressed(
+            "SELECT n.id FROM person n WHERE n.id IN :numbers", now, numbers=list(people[first : first + SLICE])
+        )
     return found

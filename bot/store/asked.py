@@ -9,7 +9,7 @@ from bot.store.oversight import Narrow
 from bot.wording import Language
 from duties.store.database import fetch
 
-Kind = Literal["overdue", "due", "unacknowledged", "progress", "unit", "duty", "lights", "letter"]
+Kind = Literal["overdue", "due", "unacknowledged", "progress", "unit", "duty", "lights", "letter", "bulletin"]
 RECENT = 50
 """Messages looked back through for the last question."""
 LONGEST_NUMBER = 16
@@ -20,7 +20,7 @@ LONGEST_NUMBER = 16
 class Asked:
     """A question that has a full table: its kind, its limits, its days (both inclusive), its language.
 
-    Of kind letter it has a file instead: that of the letter with this number.
+    Of kind letter it has a file instead: that of the letter with this number; of kind bulletin, one of its days.
     """
 
     kind: Kind

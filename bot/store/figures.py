@@ -315,3 +315,62 @@ async def posts_of(unit: int, today: date) -> Rows:
         unit=unit, today=today,
     )  # fmt: skip
     return [{**row, "reached": bool(row["reached"])} for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class MonthSums:
+    """Settled obligations of some days: overdue at their end, done late in them, due in them and done on time.
+
+    `assumed` are those that would be among them if it were certain that they bind.
+    """
+
+    units: int
+    overdue: int
+    late: int
+    on_time: int
+    assumed: int
+
+    @property
+    def found(self) -> int:
+        """All of them."""
+        return self.overdue + self.late + self.on_time
+
+
+_BY_THEN = f"({_DONE} AND (o.done_on IS NULL OR o.done_on <= :last))"
+_MONTH = f"""
+    (SELECT o.id, t.duty, t.label AS term, t.due, t.force, u.id AS unit_id, u.name AS unit, u.path,
+       CASE WHEN NOT {_BY_THEN} THEN 'overdue' WHEN o.done_on > t.due THEN 'late' ELSE 'on-time' END AS kind
+     {_JOINED} AND {_OWED} AND t.due <= :last AND {{seen}}
+       AND (NOT {_BY_THEN} OR o.done_on BETWEEN :first AND :last AND o.done_on > t.due
+         OR t.due >= :first AND (o.done_on IS NULL OR o.done_on <= t.due))) AS w
+"""
+
+
+async def month_summed(view: View, first: date, last: date) -> MonthSums:
+    """How the obligations of some days went, both inclusive, as it is known now."""
+    seen, values = within(view, Narrow())
+    settled = "w.force = 'settled'"
+    kinds = (
+        (f"{settled} AND w.kind = 'overdue'", "overdue"),
+        (f"{settled} AND w.kind = 'late'", "late"),
+        (f"{settled} AND w.kind = 'on-time'", "on_time"),
+        ("w.force <> 'settled'", "assumed"),
+    )
+    (row,) = await fetch(
+        f"SELECT COUNT(DISTINCT CASE WHEN {settled} THEN w.unit_id END) AS units,"
+        f" {', '.join(_sum(*one) for one in kinds)}"
+        f" FROM {_MONTH.format(seen=seen)}",
+        first=first, last=last, **values,
+    )  # fmt: skip
+    return MonthSums(*(int(row[name]) for name in MonthSums.__slots__))
+
+
+async def month_listed(view: View, first: date, last: date, limit: int) -> Rows:
+    """The same one by one, overdue first, then late: unit, duty, term, due, kind."""
+    seen, values = within(view, Narrow())
+    rows = await fetch(
+        f"SELECT w.unit, w.duty, w.term, w.due, w.kind FROM {_MONTH.format(seen=seen)} WHERE w.force = 'settled'"
+        " ORDER BY CASE w.kind WHEN 'overdue' THEN 0 WHEN 'late' THEN 1 ELSE 2 END, w.path, w.due, w.id LIMIT :limit",
+        first=first, last=last, limit=limit, **values,
+    )  # fmt: skip
+    return [{**row, "due": as_date(row["due"])} for row in rows]

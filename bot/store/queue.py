@@ -61,6 +61,10 @@ class Owed:
     force: str
     held: bool = True
     """Whether the recipient still holds the post that this speaks to."""
+    event_on: date | None = None
+    """The day of the event, for a case; `document` is its letter's number, `was_due` the deadline it had before."""
+    document: str = ""
+    was_due: date | None = None
 
 
 _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
@@ -272,9 +276,10 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
         f"""
         SELECT n.id AS notice, i.id AS item, m.id AS reminder, o.id AS obligation, t.duty, t.label, t.jurisdiction,
           u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force,
-          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_SPOKEN_TO} AND {_HELD}) AS held
+          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_SPOKEN_TO} AND {_HELD}) AS held,
+          c.event_on, c.document, t.was_due
         FROM notice n CROSS JOIN identity a CROSS JOIN notice_item i CROSS JOIN reminder m CROSS JOIN obligation o
-        CROSS JOIN term t CROSS JOIN unit u
+        CROSS JOIN term t CROSS JOIN unit u LEFT JOIN casefile c ON c.id = t.case_id
         WHERE n.id IN :numbers
           AND a.person_id = n.person_id AND a.connection = n.connection AND a.address = n.address
           AND i.person_id = n.person_id AND i.notice_id IS NULL
@@ -287,7 +292,8 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
         Owed(
             r["item"], r["notice"], r["reminder"], r["obligation"], r["duty"], r["label"], r["jurisdiction"], r["unit"],
             as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"], bool(r["late"]), r["state"],
-            r["tally"], r["target"], r["force"], bool(r["held"]),
+            r["tally"], r["target"], r["force"], bool(r["held"]), _day(r["event_on"]), r["document"] or "",
+            _day(r["was_due"]),
         )
         for r in rows
     ]  # fmt: skip
@@ -449,6 +455,10 @@ async def tallies() -> dict[str, int]:
         " UNION ALL SELECT 'dead', COUNT(*) FROM notice WHERE state = 'dead'"
     )
     return {row["state"]: int(row["found"]) for row in rows}
+
+
+def _day(value: Any) -> date | None:
+    return as_date(value) if value else None
 
 
 def _json(value: Any) -> dict[str, Any] | None:

@@ -35,7 +35,10 @@ async def add(person: int, kind: str, language: Language, period: str) -> None:
 
 async def remove(person: int, kind: str) -> bool:
     """Unsubscribe. False who was not."""
-    return await execute("DELETE FROM subscription WHERE person_id = :person AND kind = :kind", person=person, kind=kind) == 1
+    return (
+        await execute("DELETE FROM subscription WHERE person_id = :person AND kind = :kind", person=person, kind=kind)
+        == 1
+    )
 
 
 async def kinds_of(person: int) -> list[str]:

@@ -80,6 +80,7 @@ _PERIOD = re.compile(
     rf"(?P<first>{DAY.pattern})\s*(?:至|到|[-\u2014~～]|\bto\b|\buntil\b)\s*(?:(?P<last>{DAY.pattern})|(?P<day>\d{{1,2}})\s*[日号])",
     re.IGNORECASE,
 )
+_REQUEST = re.compile(r"(?:申请|request)\s*#?\s*(\d{1,12})(?!\d)|#?(\d{1,12})(?=\s|$)", re.IGNORECASE)
 _AHEAD = re.compile(
     r"(?:(?:with)?in |for )?(\d{1,3})\s*(?:天|日|days?(?![a-z]))(?:之内|以内|内)?|(\d{1,3})(?!\S)", re.IGNORECASE
 )
@@ -182,6 +183,12 @@ def coming_day(text: str, today: date) -> date:
         return day
     years = (_day(today.year + ahead, int(numbers[0]), int(numbers[1])) for ahead in range(LEAP_SPAN))
     return next((later for later in years if later is not None and later >= today), day)
+
+
+def request_number(text: str) -> tuple[int | None, str]:
+    """The request a text begins by naming, 申请3 or 3, and the text without that."""
+    found = _REQUEST.match(text)
+    return (int(found[1] or found[2]), _trimmed(text[found.end() :])) if found else (None, _trimmed(text))
 
 
 def first_day(text: str, today: date) -> tuple[date | None, str]:

@@ -10,7 +10,7 @@ from bot.wording import Language, day, say, term
 from bot.wording.groups import Row, ground, grouped, left
 from duties.escalation import allowed
 from duties.model import Force
-from duties.registry import CountedRule, Registry
+from duties.registry import CountedRule, EventRule, Registry
 
 SUPERVISOR = "supervisor"
 ALIKE = 4_096
@@ -137,6 +137,7 @@ class NoticeWording:
         if isinstance(rule, CountedRule):
             noun = rule.noun if self.language == "zh" else rule.noun_en
             lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
+        lines += self._event(one)
         lines.append(standing)
         marks = {
             "item-assumed": one.force == Force.ASSUMED,
@@ -144,6 +145,17 @@ class NoticeWording:
             "item-late": one.late,
         }
         return "\n".join([*lines, *(say(key, self.language) for key, holds in marks.items() if holds)])
+
+    def _event(self, one: Owed) -> list[str]:
+        """What started a case's clock, and from which day a deadline has moved."""
+        rule = self.registry.duty(one.duty).rule
+        if one.event_on is None or not isinstance(rule, EventRule):
+            return []
+        event = rule.event if self.language == "zh" else rule.event_en
+        lines = [say("item-event", self.language, event=event, on=one.event_on, document=one.document)]
+        if one.tone == "moved" and one.was_due not in (None, one.due):
+            lines.append(say("item-was-due", self.language, was=one.was_due))
+        return lines
 
     def _standing(self, duty: str, label: str, jurisdiction: str, due: date, today: date) -> tuple[str, str, str]:
         """What all units of a term are told alike: title, term, and the lines on deadline and ground."""

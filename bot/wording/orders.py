@@ -15,9 +15,11 @@ DIGESTS = {
 }
 """The words for what can be subscribed to."""
 
-_AMOUNT = re.compile(r"([+-]?)(\d+(?:\.\d+)?)\s*(?:分|points?\b)?(?=$|[\s，,。；;：:])", re.IGNORECASE)
+_AMOUNT = re.compile(r"(?<![\d.])([+\-\u2212]?)(\d+(?:\.\d+)?)\s*(?:分|points?\b)?(?=$|[\s，,。；;：:])", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?:#|编号)\s*(\d{1,12})(?!\d)")
-_REVERSED = re.compile(r"(?:撤销|冲销|reverse|undo)\s*(?:第\s*)?(\d{1,12})\s*(?:号|条)?(?=$|[\s，,。；;：:])", re.IGNORECASE)
+_REVERSED = re.compile(
+    r"(?:撤销|冲销|reverse|undo)\s*(?:第\s*)?(\d{1,12})\s*(?:号|条)?(?=$|[\s，,。；;：:])", re.IGNORECASE
+)
 _MONTH = re.compile(r"(?:(\d{4})\s*年\s*)?(\d{1,2})\s*月(?:份)?|(\d{4})-(\d{1,2})")
 _LAST_MONTH = ("上月", "上个月", "last month")
 _THIS_MONTH = ("本月", "这个月", "this month")

@@ -139,8 +139,9 @@ async def add_clock(case: int, unit: int, duty: str, rule: EventRule, at: Deadli
 async def reset_clock(term: int, at: Deadline) -> None:
     """Another deadline for a term: its touches are looked at again."""
     await execute(
-        "UPDATE term SET covers_from = :starts, covers_to = :due, opens = :starts, due = :due, advise_by = :advise_by,"
-        " not_before = :not_before, raised_through = NULL, stirred = stirred + 1 WHERE id = :term",
+        "UPDATE term SET was_due = due, covers_from = :starts, covers_to = :due, opens = :starts, due = :due,"
+        " advise_by = :advise_by, not_before = :not_before, raised_through = NULL, stirred = stirred + 1"
+        " WHERE id = :term",
         term=term, starts=at.starts - DAY, due=at.due, advise_by=at.advise_by, not_before=at.not_before,
     )  # fmt: skip
 

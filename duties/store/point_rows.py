@@ -33,7 +33,7 @@ class Point:
 
 
 async def add(
-    unit: int, on: date, amount: Decimal, ground: str, obligation: int | None, reverses: int | None, entry: int
+    unit: int, on: date, amount: Decimal, ground: str, entry: int, *, obligation: int | None, reverses: int | None
 ) -> Point | None:
     """A new record's row; None where the record it would reverse is reversed already."""
     rows = await fetch(

@@ -82,6 +82,7 @@ class Term(Model):
     case_id = fields.BigIntField(null=True, description="the case whose clock it is; it serves that unit alone")
     advise_by = fields.DateField(null=True, description="the day reminders aim at, where it is not the due day's")
     not_before = fields.DateField(null=True, description="reported earlier than this is told, not refused")
+    was_due = fields.DateField(null=True, description="the due day before a case's dates were last set")
 
     class Meta:
         table = "term"
@@ -182,6 +183,22 @@ class Point(Model):
 
     class Meta:
         table = "point"
+
+
+class Request(Model):
+    """What a unit asks its supervisor for: to be let off, or for a later day."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    kind = fields.CharField(16)
+    reason = fields.CharField(255)
+    wanted_on = fields.DateField(null=True)
+    asked_by = fields.BigIntField()
+    asked_at = UtcDatetimeField()
+    state = fields.CharField(16)
+
+    class Meta:
+        table = "request"
 
 
 class Reminder(Model):

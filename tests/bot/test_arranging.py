@@ -219,6 +219,71 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (HEAD, f"委托 {OFFICER} 今天", "已委托"),
         (OFFICER, f"委托 {HEAD} 今天", "昌吉市城市管理局经办人"),
     ),
+    "a unit asks to be let off, and is": (
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1", "已告知 1 位监督员", "仍须办理", "台账号"),
+        (OFFICER, "申请免办 #{report} 再次", "已有同样的申请待答复"),
+        (OFFICER, "待办", "行政执法年度分析报告"),
+        (SUPERVISOR, "同意", "待答复的申请 1 件", "申请1 免办：昌吉市城市管理局", "同意 申请编号"),
+        (SUPERVISOR, "同意 申请1", "已同意申请1", "免办", "台账号"),
+        (SUPERVISOR, "同意 申请1", "申请1已答复过"),
+        (SUPERVISOR, "不同意 1 晚了", "申请1已答复过"),
+        (OFFICER, "详情 #{report}", "免办：机构已撤并", "批准人 昌吉市司法局执法监督员", "申请免办：机构已撤并"),
+        (SUPERVISOR, "撤回", "已撤回", "恢复为“待签收”"),
+        (OFFICER, "request waiver #{report} office dissolved", "Request 2 made", "Supervisors told: 1"),
+        (SUPERVISOR, "approve request 2", "Approved request 2"),
+    ),
+    "a request is turned down with a reason": (
+        (OFFICER, "申请免办 #{report}", "请回复申请免办", "理由"),
+        (OFFICER, "好的", "请回复申请免办"),
+        (OFFICER, "人手不足", "已提出申请1"),
+        (SUPERVISOR, "> reject:1", "为什么不同意申请1"),
+        (SUPERVISOR, "好的", "为什么不同意申请1"),
+        (SUPERVISOR, "3天内可以办完", "已不同意申请1", "理由：3天内可以办完"),
+        (OFFICER, "详情 #{report}", "不同意申请：3天内可以办完", "待签收"),
+        (OFFICER, "申请免办 #{report} 确无此项职能", "已提出申请2"),
+        (SUPERVISOR, "reject request 2 you have it", "Rejected request 2", "you have it"),
+    ),
+    "a request is answered from above, never by the unit": (
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
+        (HEAD, "同意 申请1", "本单位的人不能免办", "昌吉市司法局执法监督员", "台账号"),
+        (HEAD, "> approve:1", "本单位的人不能免办"),
+        (HEAD, "同意", "您的岗位不能同意申请", "昌吉市司法局执法监督员"),
+        (WATER, "不同意 申请1 不行", "不在您的监督范围内"),
+        (SUPERVISOR, "同意 申请9", "没有申请9"),
+        (SUPERVISOR, "申请免办 #{report} 代提", "您不能代办"),
+        (WATER, "申请免办 #{report} 代提", "您不能代办", "昌吉市城管局经办人"),
+        (PREFECTURE, "> approve:1", "已同意申请1"),
+        (SUPERVISOR, "不同意", "没有待答复的申请"),
+        (OFFICER, "申请免办 #{report} 再来", "现为“免办”"),
+        (OFFICER, "申请免办 #{cases}、#{plan} 都不办", "要申请免办哪一项"),
+    ),
+    "what was done meanwhile is no longer let off": (
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
+        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (SUPERVISOR, "同意", "没有待答复的申请"),
+        (SUPERVISOR, "同意 申请1", "现为“已报结”", "未作改动"),
+    ),
+    "no article lets a day be put off": (
+        (OFFICER, "申请延期 #{report} 材料未到 至2月10日", "没有条文允许延期", "《州依法行政办法》第三十五条第一款",
+         "申请免办 #{report} 理由", "台账号"),
+        (OFFICER, "request extension #{report}", "No article allows more time", "request waiver #{report}"),
+        (WATER, "申请延期 #{report} 材料未到", "您不能代办"),
+        (SUPERVISOR, "同意", "没有待答复的申请"),
+    ),
+    "a day that a supervisor named is named anew": (
+        (SUPERVISOR, "立案 交办 昌吉市城市管理局 限1月20日前 清理执法台账", "请核对"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (OFFICER, "申请延期 交办事项", "截止 2026年1月20日", "延到哪天和理由"),
+        (OFFICER, "材料未到", "延到哪天和理由"),
+        (OFFICER, "至2月30日", "没有“2月30日”这一天"),
+        (OFFICER, "材料未到 至1月15日", "须晚于今天和原截止日"),
+        (OFFICER, "申请延期 交办事项 材料未到 至2月10日", "已提出申请1", "延期至2026年2月10日", "仍以 2026年1月20日"),
+        (SUPERVISOR, "不同意", "申请1 延期至2026年2月10日"),
+        (SUPERVISOR, "> approve:1", "已同意申请1", "截止 2026年2月10日"),
+        (OFFICER, "待办", "2026年2月10日"),
+        (OFFICER, "详情 交办事项", "同意申请", "申请延期：材料未到"),
+        (SUPERVISOR, "个案 1", "2026年2月10日"),
+    ),
     "several that need the same evidence are reported at once": (
         (OFFICER, f"完成 #{{report}}、#{{law}} {NUMBER} 1月3日", "#{report} 完成日期记为",
          "#{law} 完成日期记为 2026年1月3日"),
@@ -287,6 +352,28 @@ async def test_a_reply_to_the_news_means_the_obligation(talk: Talk) -> None:
     assert "年度学法计划" in await talk.says(OFFICER, "签收", reply_to=news.key)
     await talk.hold([(HEAD, "转办 #{plan} 取消", "已取消转办")])
     assert said(talk, OFFICER, "不再由您专办")
+
+
+async def test_a_request_reaches_the_supervisor_with_buttons_and_its_answer_the_unit(talk: Talk) -> None:
+    await talk.hold([(OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1")])
+    (asked,) = said(talk, SUPERVISOR, "【申请1】")
+    assert [(one.label, one.value) for one in asked.buttons] == [("同意", "approve:1"), ("不同意", "reject:1")]
+    assert "机构已撤并" in asked.text
+    assert "不同意申请1" in await talk.says(SUPERVISOR, "不同意 职能还在", reply_to=asked.key)
+    for who in (HEAD, OFFICER):
+        assert "职能还在" in said(talk, who, "不同意申请1")[-1].text
+    await talk.hold([(OFFICER, "申请免办 #{report} 职能已划转", "已提出申请2"), (SUPERVISOR, "> approve:2", "已同意")])
+    assert said(talk, HEAD, "同意申请2")
+
+
+async def test_a_request_that_no_supervisor_can_be_told_of_says_so_and_stands(talk: Talk) -> None:
+    await execute("DELETE FROM identity WHERE person_id = (SELECT id FROM person WHERE code = :code)", code=SUPERVISOR)
+    await talk.hold(
+        [
+            (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1", "还收不到通知", "同意 申请1"),
+            (PREFECTURE, "同意 申请1", "已同意申请1"),
+        ]
+    )
 
 
 async def test_who_stands_in_is_told_reminded_and_named_in_the_ledger_and_no_roster_ends_it(talk: Talk) -> None:
@@ -382,7 +469,10 @@ async def test_some_dialogues_hold_on_both_databases(database_url: str) -> None:
         await talk.hold(DIALOGUES["a waiver is taken back within ten minutes, afterwards by its own word"])
         await talk.hold(DIALOGUES["a note acknowledges, and is no report"])
         await talk.hold(DIALOGUES["the head gives work to an officer, who sees it first"])
+        await talk.hold([(OFFICER, "申请免办 #{law} 机构已撤并", "已提出申请1"), (SUPERVISOR, "同意", "申请1 免办")])
+        await talk.hold([(SUPERVISOR, "不同意 申请1 职能还在", "已不同意申请1"), (SUPERVISOR, "同意", "没有待答复")])
         await talk.hold([(SUPERVISOR, "免办 #{law} 过渡期 至1月8日", "已免办")])
+        await talk.hold([(HEAD, f"委托 {OFFICER} 1月5日至1月8日", "已委托"), (HEAD, "委托 取消", "已收回")])
         await talk.go_to("2026-01-09 10:00")
         assert await state(talk, "law") == "pending"
         assert said(talk, OFFICER, "恢复办理】")

@@ -182,7 +182,10 @@ async def test_the_unit_hears_of_its_case_and_of_the_moved_deadline_with_buttons
     assert any(button.value.startswith("acknowledge") for button in told.buttons)
     await talk.hold(((SUPERVISOR, "更正 个案1 1月4日收到", "已更正"),))
     await talk.go_to("2026-01-04 10:02")
-    assert "【期限变动】" in talk.told(HEAD)[-1].text
+    moved = talk.told(HEAD)[-1].text
+    assert "【期限变动】" in moved
+    assert "原期限2026年2月2日" in moved
+    assert "收到《行政执法监督意见书》，2026年1月4日" in moved
 
 
 async def test_an_objection_goes_to_the_supervisors_as_a_case_of_its_own(talk: Talk) -> None:

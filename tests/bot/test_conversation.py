@@ -374,6 +374,22 @@ async def test_help_fits_the_post(talk: Talk, who: str, offered: list[str], not_
     assert [part for part in not_offered if part in answer] == []
 
 
+async def test_help_with_a_word_says_how_it_is_said(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (HEAD, "帮助 进展", "进展 序号或事项 说明", "! 签收 ["),
+            (HEAD, "help assign", "assign NUMBER"),
+            (HEAD, "帮助 飞行", "没有“飞行”这种说法"),
+            (OFFICER, "帮助 转办", "没有“转办”这种说法"),
+        )
+    )
+
+
+@pytest.mark.parametrize("who", [OFFICER, HEAD, SUPERVISOR, ADMIN])
+async def test_help_fits_a_phone(talk: Talk, who: str) -> None:
+    assert len((await talk.say(who, "帮助")).splitlines()) <= 16
+
+
 async def test_a_reply_to_a_reminder_means_that_reminder(talk: Talk) -> None:
     (reminder,) = talk.told(OFFICER)
     await talk.hold([(OFFICER, "待办", "3. ")])

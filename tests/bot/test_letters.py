@@ -10,6 +10,7 @@ import pytest
 from bot import papers
 from bot.wording.events import read_letter, read_paper
 from duties.registry import DATA
+from duties.store.database import fetch
 from tests.bot.play import LAW, at
 from tests.bot.talk import ADMIN, CLOCK, HEAD, SUPERVISOR, WATER, Row, Talk, copied, prepare, talking
 
@@ -111,6 +112,17 @@ def test_a_sentence_about_a_letter_is_taken_apart(text: str, said: tuple[int | N
 def test_the_paper_is_cut_from_the_words_about_it() -> None:
     assert read_paper("督办函 #17") == ("urging", "#17")
     assert read_paper("#17") == ("", "#17")
+
+
+async def test_a_letter_about_an_assignment_without_articles_rests_on_what_assigned_it(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "立案 交办 昌吉市城市管理局 2月2日 限2月4日前 昌司督〔2026〕7号 清理执法台账", "请核对"),
+            (SUPERVISOR, "确认", "已立案"),
+        )
+    )
+    (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id WHERE t.duty = 'assignment'")
+    await talk.hold(((SUPERVISOR, f"拟稿 约谈 #{row['id']}", "已拟约谈", "依据：昌司督〔2026〕7号；清理执法台账"),))
 
 
 async def test_the_file_says_what_is_owed_by_which_article_and_since_when(talk: Talk) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from duties import cases, clock, obligations
+from duties import cases, clock, obligations, reminding
 from duties.cases import Law, Opening, Recorded
 from duties.clock import Pause
 from duties.errors import RefusedError
@@ -18,7 +18,7 @@ from duties.obligations import Moment
 from duties.reading import shipped
 from duties.registry import EventRule
 from duties.store import case_rows, chains, reading
-from duties.store.database import fetch, transaction
+from duties.store.database import execute, fetch, transaction
 from duties.store.verifying import silent_changes
 from duties.workdays import WorkCalendar
 from tests.duties.town import CALENDAR, at, enter, fresh, moment, somebody, told, wave
@@ -202,6 +202,53 @@ async def test_a_right_lapses_and_is_never_overdue(units: dict[str, int]) -> Non
     one = await reading.obligation(number)
     assert one is not None
     assert one.duty == "opinion-letter-objection"
+
+
+async def objection(case: int) -> tuple[int, State]:
+    """The right of a case: its obligation and where it stands."""
+    (right,) = [one for one in await case_rows.clocks(case) if one.duty == "opinion-letter-objection"]
+    return right.obligation_id, right.state
+
+
+async def test_a_right_already_past_when_its_letter_is_recorded_is_over_at_once(units: dict[str, int]) -> None:
+    done = await opened(units, on=date(2026, 9, 1))
+    assert (await objection(done.case.id))[1] == State.CANCELLED
+    assert await verified() == []
+
+
+async def test_a_right_lapses_or_runs_again_with_the_corrected_day(units: dict[str, int]) -> None:
+    case = (await opened(units, on=date(2026, 9, 1))).case.id
+    for on, standing in ((date(2026, 9, 11), State.PENDING), (date(2026, 9, 2), State.CANCELLED)):
+        async with transaction():
+            await cases.amend(supervisor(units), LAW, case, moment("2026-09-21"), event_on=on)
+        assert (await objection(case))[1] == standing
+    assert await verified() == []
+
+
+async def test_a_right_needs_no_touch_on_its_last_days_for_it_ends_by_itself(units: dict[str, int]) -> None:
+    due = (await dues((await opened(units)).case.id))["opinion-letter-objection"]
+    await execute("UPDATE term SET raised_through = :due", due=due)
+    assert await reminding.uncovered(LAW.registry, CALENDAR, due) == {}
+    after = await reminding.uncovered(LAW.registry, CALENDAR, due + timedelta(days=1))
+    assert after == {"opinion-letter-objection": ["C1"]}  # nobody let it lapse
+
+
+async def test_two_objections_of_one_day_open_two_reviews(units: dict[str, int]) -> None:
+    letters = [await opened(units), await opened(units, on=date(2026, 9, 17))]
+    reviews = [await report(units, (await objection(one.case.id))[0], "2026-09-22", "2026-09-22") for one in letters]
+    assert [one.case.parent_id for one in reviews if one is not None] == [one.case.id for one in letters]
+
+
+async def test_materials_dated_before_the_notice_let_the_clock_go_on_from_where_it_stood(units: dict[str, int]) -> None:
+    case = (await opened(units, REVIEW, unit="justice")).case.id
+    before = await dues(case)
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, case, date(2026, 9, 21), moment("2026-09-21"))
+    wanted = await opened(units, "legality-materials", date(2026, 9, 21), parent=case)
+    resumed = await report(units, wanted.clocks[0].obligation_id, "2026-09-20", "2026-09-22")
+    assert resumed is not None
+    assert not resumed.case.paused
+    assert await dues(case) == before
 
 
 async def test_a_withdrawn_case_is_owed_no_longer(units: dict[str, int]) -> None:

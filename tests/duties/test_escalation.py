@@ -179,6 +179,18 @@ async def test_a_withdrawn_letter_takes_its_case_with_it(town: dict[str, int]) -
     assert await silent_changes() == []
 
 
+async def test_a_letter_whose_case_was_withdrawn_before_can_be_withdrawn_too(town: dict[str, int]) -> None:
+    letter = (await drafted(town, await owed(town))).letter.id
+    await signed(town, letter, LATE)
+    done = await served(town, letter, LATE)
+    assert done.opened is not None
+    async with transaction():
+        await cases.withdraw(supervisor(town), LAW, done.opened.case.id, "文书有误", moment("2026-02-09"))
+        after = await escalation.recall(supervisor(town), LAW, letter, "文书有误", moment("2026-02-09"))
+    assert after.letter.state == "withdrawn"
+    assert await silent_changes() == []
+
+
 async def test_steps_come_in_their_order_and_on_their_days(town: dict[str, int]) -> None:
     letter = (await drafted(town, await owed(town))).letter.id
     with pytest.raises(RefusedError) as unsigned:

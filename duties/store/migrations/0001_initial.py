@@ -164,6 +164,21 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Request",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("kind", fields.CharField(max_length=16)),
+                ("reason", fields.CharField(max_length=255)),
+                ("wanted_on", fields.DateField(null=True)),
+                ("asked_by", fields.BigIntField()),
+                ("asked_at", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("state", fields.CharField(max_length=16)),
+            ],
+            options={"table": "request", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Stream",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
@@ -215,6 +230,10 @@ class Migration(migrations.Migration):
                 (
                     "not_before",
                     fields.DateField(null=True, description="reported earlier than this is told, not refused"),
+                ),
+                (
+                    "was_due",
+                    fields.DateField(null=True, description="the due day before a case's dates were last set"),
                 ),
             ],
             options={"table": "term", "app": "duties", "pk_attr": "id"},

@@ -11,6 +11,7 @@ UNIQUE = {
     "uq_term": "term (duty, label, jurisdiction)",
     "uq_obligation": "obligation (term_id, unit_id)",
     "uq_reminder": "reminder (obligation_id, due, rung, audience)",
+    "uq_request_open": "request (obligation_id, kind) WHERE state = 'open'",
     "uq_stream": "stream (kind, ref)",
     "uq_entry": "entry (stream_id, seq)",
     "uq_anchor_day": "anchor (day)",
