@@ -47,10 +47,10 @@ SEEDS = [int(seed) for seed in os.environ.get("DUBAN_YEAR_SEEDS", "2026").split(
 OUTAGE = range(date(2026, 8, 10).toordinal(), date(2026, 8, 15).toordinal())
 """A working week in which the bot does not run."""
 SOON = 7
-SUPERVISORS = dict.fromkeys(CITY_UNITS, "cjs-justice") | dict.fromkeys(
-    ("cjz-gov", "cjz-justice", "cjs-gov", "cjs-justice"), "cjz-justice"
-)
-"""The nearest justice bureau above a unit; nobody's own work is its own to supervise but at the top."""
+SUPERVISORS = dict.fromkeys(CITY_UNITS, "cjs-justice") | {
+    "cjz-gov": "cjz-gov", "cjz-justice": "cjz-gov", "cjs-gov": "cjz-justice", "cjs-justice": "cjz-justice",
+}  # fmt: skip
+"""Who is told when a unit is late: the justice bureau of its level, of those themselves the level above."""
 
 
 class Watch:
