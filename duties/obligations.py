@@ -103,8 +103,13 @@ async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
     one = await _found(number)
     await _must_supervise(actor, one, at, "return")
     _must_be(one, State.REPORTED, State.CLOSED)
-    columns = {"reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now}
+    columns: dict[str, Any] = {"reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now}
+    last = [row for row in await reading.counts(number) if row["amount"]][-1:]
+    if last:
+        columns["tally"] = max(0, one.tally - last[0]["amount"])  # what completed it no longer counts
     done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, **columns)
+    if last:
+        await changing.uncount(last[0]["id"], done.entry)
     await statements.stir(one.term_id)
     return done
 
@@ -207,6 +212,7 @@ async def undo(actor: Actor, at: Moment) -> Done:
         columns["planned_at"] = at.now
     done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, **columns)
     await changing.reverse_count(entry["id"], done.entry)
+    await changing.recount(entry["id"])
     await statements.stir(one.term_id)
     return replace(done, undone=str(entry["action"]))
 

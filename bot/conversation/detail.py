@@ -19,6 +19,8 @@ from duties.store.chains import history
 from duties.store.database import Rows
 
 HISTORY = 6
+BY_ITSELF = frozenset({"lapsed", "membership", "withdrawn"})
+"""Reasons that are no person's words."""
 SAID = ("note", "to", "said")
 """What of an entry people are shown beside the act: how far the work is, whom it was given to, what was asked."""
 CITED = 4
@@ -104,7 +106,8 @@ async def _done(ask: Ask, one: Obligation) -> list[str]:
     if one.state == State.WAIVED:
         lines.append(_waiver(ask, one, happened))
     elif one.reason:
-        lines.append(ask.say("detail-reason", text=one.reason))
+        known = one.reason in BY_ITSELF
+        lines.append(ask.say(f"reason-{one.reason}") if known else ask.say("detail-reason", text=one.reason))
     return [*lines, *await _assigned(ask, one), *(_entry(ask, row) for row in happened[-HISTORY:])]
 
 

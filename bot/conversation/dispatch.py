@@ -26,6 +26,7 @@ from duties.model import Actor
 from duties.obligations import Moment
 from duties.registry import Registry
 from duties.store import reading
+from duties.store.database import savepoint
 
 CHOOSING = "choose"
 LONGEST_NUMBER = 15
@@ -54,7 +55,8 @@ async def _answered(message: Incoming, text: str, registry: Registry, at: Moment
         return understood or _not_understood(message, text, actor)
     ask = await _ask(message, actor, understood, at, registry, around)
     try:
-        reply = await understood.command.run(ask)
+        async with savepoint():  # a refusal may come after something was written: half an act is none
+            reply = await understood.command.run(ask)
     except RefusedError as refused:
         return Reply(await refusal.told(ask, understood.command.name, refused))
     await _remember(understood, message, reply, at)

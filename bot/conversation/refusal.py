@@ -10,6 +10,7 @@ from duties.ledger import SYSTEM, Act, StreamRef
 from duties.model import Actor, Obligation, Role, State
 from duties.obligations import Done, Moment
 from duties.store import chains, reading
+from duties.store.database import savepoint
 
 NAMED_BY = {"state": "state", "action": "act", "paper": "paper", "standing": "standing"}
 """Facts that are codes, and the family of sentences that names them."""
@@ -49,7 +50,8 @@ async def each(
     refused: list[RefusedError] = []
     for one in todo:
         try:
-            done.append(await act(one.id))
+            async with savepoint():
+                done.append(await act(one.id))
         except RefusedError as refusal:
             refused.append(refusal)
     if not done:

@@ -15,6 +15,7 @@ from bot.wording.groups import Row, grouped
 from duties import obligations
 from duties.errors import RefusedError
 from duties.model import Role, State
+from duties.registry import EventRule
 
 SHOWN = 20
 """Units in one answer: more do not fit a phone."""
@@ -130,6 +131,9 @@ async def give_back(ask: Ask) -> Reply:
 async def _given_back(ask: Ask, meant: Found) -> Reply:
     one = meant.obligations[0]
     refusal.must_supervise(ask, one, "return", State.REPORTED, State.CLOSED)
+    rule = ask.duty(one.duty).rule
+    if isinstance(rule, EventRule) and rule.lapses and ask.today > one.due:
+        raise RefusedError("refused-right-over", number=one.id, due=one.due)
     reason = meant.rest[:LONGEST_TOPIC]
     if not reason or is_courtesy(reason) or (ask.asked and is_question(reason)):
         return Reply(ask.say("reason-wanted", **ask.facts(one)), question=ask.question("reason", "return", one.id))

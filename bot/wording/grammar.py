@@ -34,7 +34,7 @@ COURTESIES = AGREEMENTS | {
 EDGES = " ，,。.；;、:：!！~～…"
 """What is cut from the ends of a topic or a note."""
 _OPENING = re.compile(r"^(?:[\s/\\!！，,。、:：]+|(?:好的?|嗯+|您好|你好|ok|hi|hello)[\s，,。.!！、]+)+", re.IGNORECASE)
-_ASKING = re.compile(r"(?:[?？]|吗|呢|什么|怎么办|怎么填)[?？]*$")
+_ASKING = re.compile(r"(?:[?？]|吗|呢|什么|怎么办|怎么填|怎么弄|怎么做|搞不懂|看不懂|不会弄|不会填)[?？]*$")
 
 _KEPT_PUNCTUATION = "，；：？！（）…"
 _OTHERS = re.compile(f"[^{_KEPT_PUNCTUATION}]+")

@@ -163,9 +163,10 @@ class NoticeWording:
         if key not in self._alike:
             if len(self._alike) >= ALIKE:
                 self._alike.clear()
+            rests_on = ground(self.registry, duty, jurisdiction)
             lines = [
                 say("item-due", self.language, due=day(due, self.language), left=left(due, today, self.language)),
-                say("item-ground", self.language, ground=ground(self.registry, duty, jurisdiction)),
+                *([say("item-ground", self.language, ground=rests_on)] if rests_on else []),
             ]
             self._alike[key] = (self._title(duty), term(label, self.language), "\n".join(lines))
         return self._alike[key]

@@ -45,3 +45,13 @@ async def add_count(obligation: int, on: date, topic: str, amount: int, entry: i
 async def reverse_count(entry: int, by: int) -> None:
     """Take back the count that an entry made; the row stays, marked with the reversing entry."""
     await execute("UPDATE count_item SET undone_by = :by WHERE entry_id = :entry", by=by, entry=entry)
+
+
+async def uncount(count: int, by: int) -> None:
+    """Let a count no longer stand; the row stays, marked with the entry that took it back."""
+    await execute("UPDATE count_item SET undone_by = :by WHERE id = :id", by=by, id=count)
+
+
+async def recount(by: int) -> None:
+    """Let the counts that an entry took back stand again."""
+    await execute("UPDATE count_item SET undone_by = NULL WHERE undone_by = :by", by=by)

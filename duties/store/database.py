@@ -193,6 +193,27 @@ async def transaction() -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def savepoint() -> AsyncIterator[None]:
+    """Inside a transaction: what fails in it is taken back whole, and the transaction can go on to say so."""
+    await _mark("SAVEPOINT act")
+    try:
+        yield
+    except BaseException:
+        await _mark("ROLLBACK TO SAVEPOINT act")
+        await _mark("RELEASE SAVEPOINT act")
+        raise
+    await _mark("RELEASE SAVEPOINT act")
+
+
+async def _mark(statement: str) -> None:
+    """The client of asyncpg looks for a row count, and here is none; SQLite's would commit before a script."""
+    if dialect() == "sqlite":
+        await client().execute_query(statement)
+    else:
+        await client().execute_script(statement)
+
+
 @lru_cache(maxsize=1024)
 def _compiled(sql: str, spelling: str, lengths: tuple[tuple[str, int], ...]) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The statement with positional placeholders, and the order of the names. Lists become (?, ?, …).

@@ -200,3 +200,23 @@ async def test_an_objection_goes_to_the_supervisors_as_a_case_of_its_own(talk: T
             ("cjs-justice-officer", "待办", "! 复查答复"),
         )
     )
+
+
+async def test_a_right_is_not_sent_back_when_its_day_has_passed(talk: Talk) -> None:
+    await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案")))
+    (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id"
+                         " WHERE t.duty = 'opinion-letter-objection'")  # fmt: skip
+    await talk.hold(
+        (
+            (OFFICER, f"完成 #{row['id']} 昌市城管〔2026〕9号 2026-01-04", "已报结"),
+            (CLOCK, "2026-01-21 10:00"),
+            (SUPERVISOR, f"退回 #{row['id']} 不完整", "不能退回"),
+        )
+    )
+
+
+async def test_a_right_that_was_not_used_says_so_in_words(talk: Talk) -> None:
+    await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案")))
+    (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id"
+                         " WHERE t.duty = 'opinion-letter-objection'")  # fmt: skip
+    await talk.hold(((CLOCK, "2026-01-21 10:00"), (OFFICER, f"详情 #{row['id']}", "已过期作罢", "! lapsed")))

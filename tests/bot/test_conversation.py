@@ -1,5 +1,7 @@
 """Every command, by everybody, in both languages: who says what, and what comes back."""
 
+import dataclasses
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.conversation.ask import Ask, Reply
 from bot.conversation.table import COMMANDS, match
 from bot.store import people
 from bot.wording.grammar import clean
+from duties.errors import RefusedError
 from duties.ledger import StreamRef
 from duties.store.chains import history
 from duties.store.database import execute, fetch, transaction
@@ -668,3 +672,33 @@ async def test_any_text_gets_an_answer(talk: Talk) -> None:
     for who, text, action in loop_texts:
         assert await talk.says(who, text, action=action), (who, text, action)
     assert "系统出错" not in "".join(sent.text for sent in talk.adapter.sent)
+
+
+async def test_a_partial_attestation_after_being_sent_back_does_not_report(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (OFFICER, "完成 #{hours} 应训8人，达标8人", "已全部达标"),
+            (SUPERVISOR, "退回 #{hours} 名单不全", "已退回"),
+            (OFFICER, "完成 #{hours} 应训8人，达标6人", "还差 2 人"),
+            (OFFICER, "详情 #{hours}", "已退回"),
+            (OFFICER, "完成 #{hours} 应训8人，达标8人", "已全部达标"),
+        )
+    )
+
+
+async def test_a_refusal_takes_back_what_was_written_before_it(talk: Talk) -> None:
+    before = await fetch("SELECT COUNT(*) AS found FROM entry WHERE action <> 'refused'")
+
+    async def half(ask: Ask) -> Reply:
+        await people.begin(ask.message.connection, "half", "half", {}, ask.at.now)
+        raise RefusedError("refused-post", action="undo")
+
+    table = sys.modules["bot.conversation.table"]
+    original = table.BY_NAME["undo"]
+    table.BY_NAME["undo"] = dataclasses.replace(original, run=half)
+    try:
+        assert "台账号" in await talk.say(OFFICER, "> undo")
+    finally:
+        table.BY_NAME["undo"] = original
+    assert await people.underway(talk.adapter.connection, "half", talk.now) is None
+    assert await fetch("SELECT COUNT(*) AS found FROM entry WHERE action <> 'refused'") == before

@@ -251,7 +251,7 @@ async def test_an_attestation_of_nothing_changes_no_tally_and_is_recorded() -> N
 async def test_what_was_returned_is_reported_by_the_next_count() -> None:
     for topic in ("宪法", "民法典"):
         await count(DAY, topic)
-    assert (await give_back(DAY)).obligation.tally == 2
+    assert (await give_back(DAY)).obligation.tally == 1
     assert (await count(DAY, "行政处罚法")).obligation.state == "reported"
 
 
@@ -328,3 +328,17 @@ async def cancelled() -> None:
     one = await only()
     async with transaction():
         await obligations.cancel(one.id, "membership", at(DAY))
+
+
+async def test_what_was_counted_last_no_longer_counts_once_it_is_sent_back(database_url: str) -> None:
+    async with fresh(database_url):
+        await enter(water={})
+        await plan(STUDY, "2026-01-05")
+        one = await only()
+        for day in ("2026-01-08", "2026-01-09"):
+            await count(DAY, f"第{day}次", day)
+        assert (await only()).state == "reported"
+        await give_back(DAY, "第二次不算")
+        assert ((await only()).state, (await only()).tally, len(await reading.counts(one.id))) == ("returned", 1, 1)
+        await undo(DAY, SUPERVISOR)
+        assert ((await only()).state, (await only()).tally, len(await reading.counts(one.id))) == ("reported", 2, 2)
