@@ -31,8 +31,7 @@ from adapters.webchat import WebchatAdapter
 from tests.platforms.far_end import FarEnd, Fault, remembering
 from tests.platforms.table import FAR_ENDS
 
-NOON = datetime.now(UTC).replace(microsecond=0)
-"""Real time, for the doubles' servers date their answers; one instant, for nothing here may depend on it."""
+NOON = datetime(2026, 1, 5, 4, tzinfo=UTC)
 BUILT_IN: dict[str, Callable[[], Adapter]] = {
     "memory": MemoryAdapter,
     "webchat": lambda: WebchatAdapter("webchat", lambda: NOON),
@@ -59,6 +58,8 @@ class Case:
 
     adapter: Adapter
     far: FarEnd
+    now: datetime
+    """Real time, for the doubles' servers date their answers; one instant for a whole test."""
 
     def message(self, key: str = "42", text: str = "提醒", *buttons: Button) -> Outgoing:
         return Outgoing(key, self.far.user, text, buttons)
@@ -66,11 +67,12 @@ class Case:
 
 @asynccontextmanager
 async def case(name: str) -> AsyncIterator[Case]:
-    async with FAR_ENDS[name](lambda: NOON) as far:
+    now = datetime.now(UTC).replace(microsecond=0)
+    async with FAR_ENDS[name](lambda: now) as far:
         platform = PLATFORMS[far.row["platform"]]
-        adapter = platform.make(platform.config.model_validate(far.row), remembering(), lambda: NOON)
+        adapter = platform.make(platform.config.model_validate(far.row), remembering(), lambda: now)
         async with far.listened(adapter):
-            yield Case(adapter, far)
+            yield Case(adapter, far, now)
         await adapter.close()
 
 
@@ -214,7 +216,7 @@ def test_a_callback_with_a_wrong_signature_is_refused(one: Case) -> None:
     if request is None:
         pytest.skip("nobody calls")
     with pytest.raises(UnverifiedError) as caught:
-        cast("Receiver", one.adapter).receive(request, NOON)
+        cast("Receiver", one.adapter).receive(request, one.now)
     _hides(one.far, str(caught.value))
 
 
@@ -223,7 +225,7 @@ def test_a_callback_delivered_again_reads_the_same_and_gets_the_same_answer(one:
     if request is None:
         pytest.skip("nobody calls")
     receiver = cast("Receiver", one.adapter)
-    first, second = receiver.receive(request, NOON), receiver.receive(request, NOON)
+    first, second = receiver.receive(request, one.now), receiver.receive(request, one.now)
     (message,) = first.messages
     assert message == second.messages[0]
     assert message.sender == one.far.user
@@ -239,7 +241,7 @@ def test_a_callback_cut_short_or_bent_is_refused_and_never_a_defect(one: Case) -
     for cut in range(0, len(request.body), max(1, len(request.body) // 40)):
         bent = type(request)(request.method, request.query, request.headers, request.body[:cut])
         with pytest.raises((UnverifiedError, MalformedError)):
-            receiver.receive(bent, NOON)
+            receiver.receive(bent, one.now)
 
 
 async def test_it_may_be_closed_twice_and_before_it_sent_anything(one: Case) -> None:
