@@ -19,7 +19,6 @@ from duties.store.database import transaction
 
 log = structlog.get_logger()
 GROUP = 64
-GROUP_WAIT = 0.005
 ATTEMPTS = 3
 PAGE = 100
 _Waiting = tuple[Incoming, asyncio.Future[None]]
@@ -57,9 +56,9 @@ class Inbox:
         self.wake()
 
     async def _flush(self) -> None:
+        """What comes while a group is being committed is the next group: nobody waits for company."""
         while self._group:
-            if len(self._group) > 1:
-                await asyncio.sleep(0 if len(self._group) >= GROUP else GROUP_WAIT)
+            await asyncio.sleep(0)  # those who came in the same turn go together
             group, self._group = self._group[:GROUP], self._group[GROUP:]
             await self._keep(group)
 
