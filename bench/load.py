@@ -1,4 +1,4 @@
-"""`python -m bench.load PORT PATH MESSAGES CONNECTIONS`: posts people's messages as Feishu does. Prints seconds and p99.
+"""`python -m bench.load PORT PATH MESSAGES CONNECTIONS` posts messages as Feishu does; prints seconds and p99.
 
 Sealed and signed here by the platform's documents, not by the code that is measured.
 """
