@@ -80,7 +80,7 @@ class Incoming:
 
     `reply_to` is the key, or the receipt, of the message it answers, if the platform says. `via` is the adapter's own
     note of how to answer where it was said (a group, a session address); it may be a credential and is never shown.
-    `group` when others read there too, as far as the platform says.
+    `group` when others read there too, or when the platform does not say.
     """
 
     connection: str
@@ -173,6 +173,13 @@ class Adapter(Protocol):
     @property
     def connection(self) -> str:
         """The name of the configured connection."""
+        ...
+
+    def is_private(self, address: str) -> bool:
+        """Whether what is sent to an address is read by one person only. False where that is not certain.
+
+        A group is addressed as `chat:` and its id; what a robot of a group says, everybody there reads.
+        """
         ...
 
     async def send(self, message: Outgoing) -> str:

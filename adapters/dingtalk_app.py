@@ -184,6 +184,10 @@ class DingTalkAppAdapter:
         self._http.trust(config.session_url)
         self._token = Token(self._fetch)
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is somebody of the organisation: others can be answered in the session only."""
+        return ACCOUNT.fullmatch(address) is not None
+
     async def send(self, message: Outgoing) -> str:
         """Send where the message came from, else to the address; as a card if it has buttons, else as text."""
         *ways, last = self._ways(message)

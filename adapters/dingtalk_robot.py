@@ -161,6 +161,10 @@ class DingTalkRobotAdapter:
         self._now = now
         self._http = Http(config, BASE)
 
+    def is_private(self, address: str) -> bool:  # noqa: ARG002  the contract's
+        """Never: whoever is mentioned, the whole group reads it."""
+        return False
+
     async def send(self, message: Outgoing) -> str:
         """Post the message. The platform gives no receipt and knows no duplicates; the key stands for it."""
         address = message.address

@@ -150,6 +150,10 @@ class FeishuAppAdapter:
             self._config.allow_private,
         )
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a person; else it is a chat."""
+        return not address.startswith(GROUP)
+
     async def send(self, message: Outgoing) -> str:
         """Answer where it was said, if that can be; else write to the address. A key is said once an hour at most."""
         kind, content = _content(message)

@@ -86,6 +86,10 @@ class FeishuRobotAdapter:
     def _http(self) -> Http:
         return Http(self._config, self._base)
 
+    def is_private(self, address: str) -> bool:  # noqa: ARG002  the contract's
+        """Never: whoever is mentioned, the whole group reads it."""
+        return False
+
     async def send(self, message: Outgoing) -> str:
         """Say it in the group. The bot tells no message id, so the key is the receipt."""
         text = _mention(message.address) + literal(message.text)

@@ -175,6 +175,10 @@ class MatrixAdapter:
 
     # Sending
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a user; else it is a room."""
+        return USER.fullmatch(address) is not None
+
     async def send(self, message: Outgoing) -> str:
         """Answer where it was said, else in the addressed room, else in the direct room of the addressed user."""
         room, _, event = message.via.partition(" ")

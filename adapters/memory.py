@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from adapters.base import Outgoing
 
+GROUP = "chat:"
+
 
 class MemoryAdapter:
     """Keeps what it is given. `refuse` may raise an AdapterError for a message, as a real platform would."""
@@ -20,6 +22,10 @@ class MemoryAdapter:
         self.connection = connection
         self.sent: list[Outgoing] = []
         self._refuse = refuse
+
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a person; `chat:` is before the others."""
+        return not address.startswith(GROUP)
 
     async def send(self, message: Outgoing) -> str:
         """Keep the message; its key is the receipt."""

@@ -177,6 +177,10 @@ class SlackAdapter:
         http.trust(self._config.hooks_url)
         return http
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a user; else it is a channel."""
+        return USER.fullmatch(address) is not None
+
     async def send(self, message: Outgoing) -> str:
         """Answer where it was said, if that can be; else write to the address."""
         *ways, last = self._ways(message)

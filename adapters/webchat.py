@@ -71,6 +71,10 @@ class WebchatAdapter:
         self._streams: set[Stream] = set()
         self._unread: Counter[str] = Counter()
 
+    def is_private(self, address: str) -> bool:  # noqa: ARG002  the contract's
+        """Always: a page is read by who signed in."""
+        return True
+
     async def send(self, message: Outgoing) -> str:
         """Show the message wherever its address is open; its key is the receipt."""
         buttons = [asdict(button) for button in message.buttons]

@@ -182,6 +182,10 @@ class WebhookAdapter:
     def _http(self) -> Http:
         return Http(self._config, "")
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a user of the portal; a portal that has groups names them `chat:`."""
+        return not address.startswith("chat:")
+
     async def send(self, message: Outgoing) -> str:
         """Post `reminder.fired`. The receipt is the reminder's id: answers name it."""
         event_id = _event_id(self.connection, message.key, message.address, message.text, message.via)

@@ -35,6 +35,7 @@ from adapters.crypto import same, sha1_of_sorted, wide_decrypt, wide_key
 from adapters.http import Answer, ConnectionConfig, Http, Token
 from adapters.wecom_parts import (
     GROUP,
+    MEMBER,
     Fault,
     Pace,
     button_card,
@@ -158,6 +159,10 @@ class WecomAppAdapter:
         self._http = Http(config, BASE)
         self._token = Token(self._fetch_token)
         self._pace = Pace()
+
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a member; else it is a chat."""
+        return MEMBER.fullmatch(address) is not None
 
     async def send(self, message: Outgoing) -> str:
         """Send to a member. The receipt is the card's task id, or the platform's message id."""

@@ -39,6 +39,7 @@ from adapters.base import (
 from adapters.http import ConnectionConfig, Http
 from adapters.wecom_parts import (
     GROUP,
+    MEMBER,
     Fault,
     Pace,
     button_card,
@@ -272,6 +273,10 @@ class WecomBotAdapter:
                 wait = min(self.longest_wait, wait * 2)
             else:
                 return
+
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a member; else it is a chat."""
+        return MEMBER.fullmatch(address) is not None
 
     async def send(self, message: Outgoing) -> str:
         """Answer where it was said; where that is no longer possible, or when nothing was said, at the address."""

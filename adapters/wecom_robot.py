@@ -61,6 +61,10 @@ class WecomRobotAdapter:
         self._config = config
         self._http = Http(config, BASE)
 
+    def is_private(self, address: str) -> bool:  # noqa: ARG002  the contract's
+        """Never: whoever is mentioned, the whole group reads it."""
+        return False
+
     async def send(self, message: Outgoing) -> str:
         """Post the text. The platform gives no receipt and knows no duplicates: the receipt is the key."""
         who = "" if message.address.startswith(GROUP) or not message.address else member(message.address)

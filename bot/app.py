@@ -83,7 +83,7 @@ class Bot:
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
         self.delivery = Delivery(adapters, NoticeWording(law.registry, page=page_url), zone, alarm=self.loop.alarm)
         changeable = [name for name, adapter in adapters.items() if adapter.can_update]
-        around = Surroundings(law.workdays, page_url)
+        around = Surroundings(law.workdays, page_url, self._alone)
         self.inbox = Inbox(law.registry, zone, clock, self.wake, around, changeable)
         self.monitor = Monitor()
         self._heartbeat_url = heartbeat_url
@@ -94,6 +94,10 @@ class Bot:
         self._rung = False
         self._ticked = -TICK_LATEST
         self._stopping = False
+
+    def _alone(self, connection: str, address: str) -> bool:
+        adapter = self.adapters.get(connection)
+        return adapter is not None and adapter.is_private(address)
 
     def wake(self) -> None:
         """There is something to do: do not wait for the next tick."""

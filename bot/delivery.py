@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import structlog
 
@@ -25,6 +25,7 @@ from bot.store import fallback, queue
 from bot.store.queue import Claimed, Outcome, Owed
 from bot.wording.notices import NoticeWording, Surface
 from bot.wording.split import split
+from duties.store import reading
 from duties.store.chains import StaleError
 from duties.store.database import transaction
 
@@ -177,10 +178,10 @@ class Delivery:
         for one in await queue.collect(collecting, self._today(this.now)):
             owed[one.notice].append(one)
         marks: list[tuple[int, int, str]] = []
-        surface = Surface(this.adapter.can_button, this.adapter.can_answer)
         for notice in collecting:
             marks += [(one.item, notice.id, "left") for one in owed[notice.id] if not one.held]
             held = [one for one in owed[notice.id] if one.held]
+            surface = await self._surface(this, notice, held)
             worded = self.wording.compose(held, self._today(this.now), surface)
             marks += [(item, notice.id, outcome) for item, outcome in worded.outcomes]
             if worded.body is not None:
@@ -189,6 +190,9 @@ class Delivery:
             new = [(notice.id, bodies[notice.id]) for notice in collecting if notice.id in bodies]
             await queue.freeze(new, marks, self.holder)
         await self._drop(this, [notice for notice in collecting if notice.id not in bodies])
+        for notice in claimed:
+            if notice.id in bodies and await self._is_read_by_others(this, notice, bodies[notice.id]):
+                bodies[notice.id] = {**bodies[notice.id], "text": self.wording.unnamed(), "buttons": []}
         return [
             Sending(
                 notice,
@@ -200,6 +204,30 @@ class Delivery:
             for notice in claimed
             if (body := bodies.get(notice.id)) is not None
         ]
+
+    async def _surface(self, this: Round, notice: Claimed, held: Sequence[Owed]) -> Surface:
+        """What the notice's address offers; where others read too, who else is told alone of what it may not name."""
+        adapter = this.adapter
+        if adapter.is_private(notice.address):
+            return Surface(adapter.can_button, adapter.can_answer)
+        direct = {one.reminder: one.obligation for one in held if one.duty in self.wording.registry.direct}
+        told = await queue.also_told(list(direct), notice.person_id, this.now) if direct else []
+        elsewhere = frozenset(
+            direct[reminder]
+            for reminder, connection, address in told
+            if connection in self.adapters and self.adapters[connection].is_private(address)
+        )
+        return Surface(adapter.can_button, adapter.can_answer, private=False, elsewhere=elsewhere)
+
+    async def _is_read_by_others(self, this: Round, notice: Claimed, body: Mapping[str, Any]) -> bool:
+        """Whether words made before their address was known, or for another one, name a direct duty before others.
+
+        An answer was made for where it is read.
+        """
+        if notice.kind == "answer" or this.adapter.is_private(notice.address):
+            return False
+        numbers = [int(number) for name in ("items", "about") for number in body.get(name, ())]
+        return bool(body.get("direct") or self.wording.registry.direct & await reading.duties_of(numbers))
 
     async def _drop(self, this: Round, empty: Sequence[Claimed]) -> None:
         if empty:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 
 import structlog
@@ -99,6 +100,7 @@ class Inbox:
             message = await arrivals.take(number, now)
             if message is None:
                 return False
+            message = await _placed(message)
             moment = Moment(now, now.date(), message.connection)
             reply = await answer(message, self.registry, moment, self.around)
             await self._say(message, reply, now, number)
@@ -116,12 +118,24 @@ class Inbox:
 
     async def _say(self, message: Incoming, reply: Reply, now: datetime, number: int) -> None:
         """Queue the answer where it was asked; what nobody else may read goes to the asker's own address."""
-        whispered = reply.private and message.group
-        if whispered:
-            hint = {**Reply(say("told-privately")).body(), "via": message.via}
-            await queue.put("news", message.connection, message.sender, hint, now)
-        body = {**reply.body(), "via": "" if whispered else message.via}
+        here = {"via": message.via, "group": message.group}
+        aside, version = reply.aside, {}
+        if aside is None:
+            body = {**reply.body(), **here}
+        else:
+            if aside.items:
+                version = {"version": queue.IN_GROUP}
+            await queue.put("news", message.connection, message.sender, {**aside.body(), **here, **version}, now)
+            body = {**reply.body(), "via": "", **(version and {"version": queue.ALONE})}
         await queue.put("answer", message.connection, message.sender, body, now, answers=number)
+
+
+async def _placed(message: Incoming) -> Incoming:
+    """A press of which the platform does not say where: on what we sent to its reader alone, it is no group."""
+    if not (message.group and message.action):
+        return message
+    pressed = await arrivals.replied_to(message.reply_to, message.connection, message.sender)
+    return replace(message, group=False) if pressed is not None and not pressed.get("group") else message
 
 
 def _settle(group: list[_Waiting], error: Exception | None) -> None:

@@ -165,6 +165,9 @@ class Duty(Entry):
     ladder: Code = "default"
     enforcement_supervision: bool = Field(default=False, description="may climb to 督办函, 意见书, 决定书")
     confirmed_by: str = Field(default="", description="who said that an assumed duty still binds")
+    tier: Literal["open", "direct"] = Field(
+        default="open", description="open: may be named in a group; direct: told to each alone"
+    )
     question: tuple[Question, ...] = ()
 
 
@@ -214,6 +217,11 @@ class Registry:
     def duties(self) -> tuple[Duty, ...]:
         """Every duty, in the order of the files."""
         return tuple(self.by_code.values())
+
+    @cached_property
+    def direct(self) -> frozenset[str]:
+        """The codes of the duties that are not named where others read."""
+        return frozenset(code for code, duty in self.by_code.items() if duty.tier == "direct")
 
     @cached_property
     def digest(self) -> str:

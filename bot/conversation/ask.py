@@ -1,5 +1,6 @@
 """What a command is given and what it gives back."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -19,10 +20,14 @@ OWN_PAGE = "webchat"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an answer may need beside the registry: the working calendar, the page's public address or an empty text."""
+    """What an answer may need beside the registry: the working calendar, the page's public address or an empty text.
+
+    `alone` says of a connection and an address whether what is sent there is read by one person only.
+    """
 
     workdays: WorkCalendar
     page: str = ""
+    alone: Callable[[str, str], bool] = lambda connection, address: True  # noqa: ARG005  by keyword or by place
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class Ask:
 
     `listed` are the obligations of the message replied to, else of the last list shown; `reminded` when that list is a
     reminder. `roles` are those the command is for. `asked` when the words answer a question of ours, `before` what was
-    said before that question.
+    said before that question. `hidden` are duties that are passed over, for an answer that a group reads.
     """
 
     message: Incoming
@@ -47,6 +52,7 @@ class Ask:
     asked: bool = False
     language: Language = "zh"
     before: str = ""
+    hidden: tuple[str, ...] = ()
 
     @property
     def today(self) -> date:
@@ -108,7 +114,8 @@ class Reply:
     """An answer: words, buttons, the obligations its numbers stand for, and a question left open.
 
     `about` are the obligations it speaks of without numbering them: replying to it means those. `private` when nobody
-    else may read it: asked in a group, it is told to the asker alone. `asked` when there is a full table to be had.
+    else may read it: asked in a group, it is told to the asker alone, and the group reads `aside`. `asked` when there
+    is a full table to be had. `found` is how many obligations it counts. `duties` are those it speaks of by code.
     """
 
     text: str
@@ -118,6 +125,9 @@ class Reply:
     private: bool = field(default=False, kw_only=True)
     question: Question | None = field(default=None, kw_only=True)
     asked: Asked | None = field(default=None, kw_only=True)
+    found: int = field(default=0, kw_only=True)
+    duties: tuple[str, ...] = field(default=(), kw_only=True)
+    aside: "Reply | None" = field(default=None, kw_only=True)
 
     def body(self) -> dict[str, Any]:
         """As the outbox keeps it."""

@@ -1,7 +1,7 @@
 """个案: 立案 by a guided dialogue, 更正, 暂停, 恢复, 撤案. Deadlines and grounds are echoed before anything runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bot.conversation.ask import HOLDERS, Ask, Question, Reply
@@ -21,6 +21,8 @@ from duties.store import case_rows
 ABOUT = frozenset({"assignment", "promptly"})
 """Events that mean nothing without a word on what is to be done."""
 LISTED = 12
+MOST = 1_000
+"""Cases counted at most."""
 CHOICES = 6
 SHOWN_STEPS = frozenset(
     {"paused", "last-days", "last-working-days", "last-months", "rolled", "not-rolled", "named-day", "named-day-later"}
@@ -47,6 +49,10 @@ async def open_case(ask: Ask) -> Reply:
         return _asking(ask, ask.before, "case-no-such-day", text=error)
     if not spoken.duty:
         return _asking(ask, said, "case-which-event", events=[words[0] for words in EVENTS.values()])
+    return replace(await _opened(ask, said, spoken, confirmed=confirmed), duties=(spoken.duty,))
+
+
+async def _opened(ask: Ask, said: str, spoken: Spoken, *, confirmed: bool) -> Reply:
     unit, rest = await _meant_unit(ask, spoken)
     if isinstance(unit, Reply):
         return unit
@@ -108,7 +114,7 @@ async def listed(ask: Ask) -> Reply:
     number, _ = case_number(ask.words)
     if number is not None:
         return await _one(ask, await _visible(number, seen))
-    found = await case_rows.under(seen.trees, seen.units, LISTED + 1, everything=seen.everything)
+    found = await case_rows.under(seen.trees, seen.units, MOST, everything=seen.everything, hidden=ask.hidden)
     if not found:
         return Reply(ask.say("cases-none"))
     lines = [ask.say("cases-head", n=min(len(found), LISTED))]
@@ -119,7 +125,7 @@ async def listed(ask: Ask) -> Reply:
         facts = {"number": case.id, "unit": case.unit, "event": _event(ask, case.duty), "on": case.event_on, "due": due}
         lines.append(ask.say(key, left=left(due, ask.today, ask.language), **facts))
     more = [ask.say("cases-more")] if len(found) > LISTED else []
-    return Reply("\n".join([*lines, *more, ask.say("cases-foot")]))
+    return Reply("\n".join([*lines, *more, ask.say("cases-foot")]), found=len(found))
 
 
 async def _one(ask: Ask, case: Case) -> Reply:
@@ -137,7 +143,8 @@ async def _one(ask: Ask, case: Case) -> Reply:
     ]  # fmt: skip
     marks = [ask.say("case-is-paused", day=case.pauses[-1].noticed)] if case.paused else []
     marks += [ask.say("case-is-withdrawn")] if case.state == cases.WITHDRAWN else []
-    return Reply("\n".join([head, *marks, *lines]), about=tuple(row.obligation_id for row in rows))
+    about = tuple(row.obligation_id for row in rows)
+    return Reply("\n".join([head, *marks, *lines]), about=about, duties=(case.duty,))
 
 
 async def _visible(number: int, seen: View) -> Case:
@@ -167,7 +174,8 @@ async def pause(ask: Ask) -> Reply:
     if isinstance(spoken, Reply):
         return spoken
     done = await cases.pause(ask.actor, _law(ask), number, spoken.event_on or spoken.named_on or ask.today, ask.at)
-    return Reply(ask.say("case-paused", number=number, day=done.case.pauses[-1].noticed, entry=done.entry))
+    text = ask.say("case-paused", number=number, day=done.case.pauses[-1].noticed, entry=done.entry)
+    return Reply(text, duties=(done.case.duty,))
 
 
 async def resume(ask: Ask) -> Reply:
@@ -186,9 +194,12 @@ async def withdraw(ask: Ask) -> Reply:
         return spoken
     reason = case_number(f"{ask.before} {ask.words}".strip())[1][:LONGEST_TOPIC]
     if not reason:
-        return Reply(ask.say("case-reason-wanted", number=number), question=_question(ask, ask.words, "withdraw"))
+        case, question = await case_rows.found(number), _question(ask, ask.words, "withdraw")
+        return Reply(
+            ask.say("case-reason-wanted", number=number), question=question, duties=(case.duty,) if case else ()
+        )
     done = await cases.withdraw(ask.actor, _law(ask), number, reason, ask.at)
-    return Reply(ask.say("case-withdrawn", number=number, reason=reason, entry=done.entry))
+    return Reply(ask.say("case-withdrawn", number=number, reason=reason, entry=done.entry), duties=(done.case.duty,))
 
 
 def _numbered(ask: Ask) -> tuple[int, Spoken | Reply]:
@@ -220,7 +231,8 @@ def _recorded(ask: Ask, key: str, done: Recorded) -> Reply:
     case = done.case
     event = _event(ask, case.duty)
     head = ask.say(key, number=case.id, unit=case.unit, event=event, on=case.event_on, entry=done.entry)
-    return Reply("\n".join([head, *clock_lines(ask, done)]), about=tuple(one.obligation_id for one in done.clocks))
+    about = tuple(one.obligation_id for one in done.clocks)
+    return Reply("\n".join([head, *clock_lines(ask, done)]), about=about, duties=(case.duty,))
 
 
 def clock_lines(ask: Ask, done: Recorded) -> list[str]:

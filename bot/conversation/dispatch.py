@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.base import Incoming
-from bot.conversation import binding, refusal
+from bot.conversation import binding, refusal, tiers
 from bot.conversation.ask import Ask, Reply, Surroundings
 from bot.conversation.table import BY_NAME, Understood, match, nearest
 from bot.store import arrivals, people, queue
@@ -58,7 +58,10 @@ async def _answered(message: Incoming, text: str, registry: Registry, at: Moment
         async with savepoint():  # a refusal may come after something was written: half an act is none
             reply = await understood.command.run(ask)
     except RefusedError as refused:
-        return Reply(await refusal.told(ask, understood.command.name, refused))
+        # Nobody is refused before others' eyes; a refusal may speak of a unit's faults, too.
+        reply = Reply(await refusal.told(ask, understood.command.name, refused), private=True)
+        return await tiers.discreet(ask, understood.command, reply)
+    reply = await tiers.discreet(ask, understood.command, reply)
     await _remember(understood, message, reply, at)
     return reply
 
@@ -125,7 +128,9 @@ async def _ask(
     message: Incoming, actor: Actor, understood: Understood, at: Moment, registry: Registry, around: Surroundings
 ) -> Ask:
     replied = await arrivals.replied_to(message.reply_to, message.connection, message.sender)
-    shown = (await queue.last_list(message.connection, message.sender) if replied is None else replied) or {}
+    elsewhere = queue.ALONE if message.group else queue.IN_GROUP
+    last = await queue.last_list(message.connection, message.sender, elsewhere) if replied is None else replied
+    shown = last or {}
     listed = tuple(int(number) for number in shown.get("items", ()))
     about = listed or tuple(int(number) for number in shown.get("about", ()))
     words, named = understood.words, understood.named

@@ -153,13 +153,15 @@ async def own(ask: Ask, states: Sequence[State] = ACTIVE) -> list[Obligation]:
     """The asker's units' obligations that are open today, in order of urgency."""
     if not ask.units:
         return []
-    return await reading.obligations(Filter(units=ask.units, states=tuple(states), opened_by=ask.today))
+    return await reading.obligations(
+        Filter(units=ask.units, states=tuple(states), opened_by=ask.today, hidden=ask.hidden)
+    )
 
 
 async def watched(ask: Ask, states: Sequence[State], limit: int = 2_000) -> list[Obligation]:
     """Obligations in the subtrees the asker supervises, in order of urgency."""
     found: dict[int, Obligation] = {}
     for over in sorted({post.over for post in ask.actor.posts if post.role == Role.SUPERVISOR}):
-        wanted = Filter(under=over, states=tuple(states), opened_by=ask.today, limit=limit)
+        wanted = Filter(under=over, states=tuple(states), opened_by=ask.today, hidden=ask.hidden, limit=limit)
         found |= {one.id: one for one in await reading.obligations(wanted)}
     return sorted(found.values(), key=lambda one: (one.due, one.unit_path, one.duty))

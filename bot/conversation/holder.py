@@ -178,7 +178,9 @@ async def mine(ask: Ask) -> Reply:
     open_now.sort(key=lambda one: one.assignee != ask.actor.person_id)
     shown = open_now[:LISTED]
     return Reply(
-        "\n".join([*acting(ask), head, *_lines(ask, shown, len(open_now))]), items=tuple(one.id for one in shown)
+        "\n".join([*acting(ask), head, *_lines(ask, shown, len(open_now))]),
+        items=tuple(one.id for one in shown),
+        found=len(open_now),
     )
 
 

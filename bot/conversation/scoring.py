@@ -82,7 +82,7 @@ async def _told(ask: Ask, key: str, done: Scored) -> Reply:
     facts: dict[str, Any] = {"unit": one.unit, "amount": _shown(one.amount), "ground": one.ground, "number": one.id}
     news = say(f"news-{key}", name=ask.actor.name, of=one.reverses or "", about=_about(one.obligation_id), **facts)
     about = [one.obligation_id] if one.obligation_id is not None else []
-    body = {"text": news, "buttons": [], "items": [], "about": about}
+    body = {"text": news, "buttons": [], "items": [], "about": about, "direct": True}
     for each in await addressees.of_unit(one.unit_id, HOLDERS, ask.today, ask.at.now):
         await queue.put("news", each.connection, each.address, body, ask.at.now, person=each.person)
     total = await _year(ask, (one.unit_id,))

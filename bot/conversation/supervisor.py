@@ -1,5 +1,6 @@
 """What supervisors say: 逾期, 待核, 销号, 退回."""
 
+from dataclasses import replace
 from typing import Any
 
 from bot.conversation import find, refusal
@@ -26,7 +27,7 @@ WORST = 5
 
 def view(ask: Ask) -> View:
     """What the asker may look at: the subtrees they supervise, and their own units."""
-    return View.of(ask.actor)
+    return replace(View.of(ask.actor), hidden=ask.hidden)
 
 
 def trees(ask: Ask) -> tuple[str, ...]:
@@ -77,7 +78,7 @@ async def review(ask: Ask) -> Reply:
     """待核: what was reported and waits to be verified."""
     if not ask.holds(Role.SUPERVISOR):
         raise RefusedError("refused-post", action="review")
-    seen = View(trees=trees(ask))
+    seen = View(trees=trees(ask), hidden=ask.hidden)
     found = await oversight.waiting_counted(seen)
     if not found:
         return Reply(ask.say("review-none"))
@@ -92,7 +93,8 @@ async def review(ask: Ask) -> Reply:
         for number, row in enumerate(rows, 1)
     )
     shown = buttons if len(buttons) <= BUTTONS_UP_TO else ()
-    return Reply("\n".join([*lines, ask.say("review-foot")]), shown, tuple(row["id"] for row in rows))
+    items = tuple(row["id"] for row in rows)
+    return Reply("\n".join([*lines, ask.say("review-foot")]), shown, items, found=found)
 
 
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:

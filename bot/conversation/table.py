@@ -62,7 +62,8 @@ class Command:
     """A command: its stable name, the words for it in both languages, who it is for, what it does.
 
     `reads` when it only shows something: a question that is open stays open. `usual` when it stands in the help itself,
-    which has to fit a phone; the others are named there.
+    which has to fit a phone; the others are named there. `direct` when all it tells is about one unit's faults, or whom
+    they are laid to: a group reads none of it.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Command:
     run: Callable[[Ask], Awaitable[Reply]]
     reads: bool = False
     usual: bool = False
+    direct: bool = False
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -120,18 +122,18 @@ COMMANDS: tuple[Command, ...] = (
     Command("approve", ("同意",), ("approve",), SUPERVISORS, asking.approve),
     Command("reject", ("不同意",), ("reject",), SUPERVISORS, asking.reject),
     Command("unwaive", ("恢复办理",), ("unwaive",), SUPERVISORS, waiving.unwaive),
-    Command("draft", ("拟稿", "起草"), ("draft",), SUPERVISORS, letters.draft, usual=True),
-    Command("issue", ("发文",), ("issue",), SUPERVISORS, letters.issue),
-    Command("serve", ("送达",), ("serve", "served"), SUPERVISORS, letters.serve),
-    Command("recall", ("撤函",), ("recall",), SUPERVISORS, letters.recall),
-    Command("letters", ("文书",), ("letters", "letter"), SUPERVISORS, letters.listed, reads=True),
+    Command("draft", ("拟稿", "起草"), ("draft",), SUPERVISORS, letters.draft, usual=True, direct=True),
+    Command("issue", ("发文",), ("issue",), SUPERVISORS, letters.issue, direct=True),
+    Command("serve", ("送达",), ("serve", "served"), SUPERVISORS, letters.serve, direct=True),
+    Command("recall", ("撤函",), ("recall",), SUPERVISORS, letters.recall, direct=True),
+    Command("letters", ("文书",), ("letters", "letter"), SUPERVISORS, letters.listed, reads=True, direct=True),
     Command("subscribe", ("订阅",), ("subscribe",), (Role.HEAD, Role.SUPERVISOR), subscribing.subscribe),
     Command("unsubscribe", ("退订",), ("unsubscribe",), (Role.HEAD, Role.SUPERVISOR), subscribing.unsubscribe),
     Command("bulletin", ("通报草稿",), ("bulletin",), SUPERVISORS, bulletins.draft),
     Command("announce", ("通知",), ("announce",), SUPERVISORS, announcing.announce),
-    Command("deduct", ("扣分",), ("deduct",), SUPERVISORS, scoring.deduct),
-    Command("credit", ("加分",), ("credit",), SUPERVISORS, scoring.credit),
-    Command("points", ("积分",), ("points",), EVERYONE, scoring.listed, reads=True),
+    Command("deduct", ("扣分",), ("deduct",), SUPERVISORS, scoring.deduct, direct=True),
+    Command("credit", ("加分",), ("credit",), SUPERVISORS, scoring.credit, direct=True),
+    Command("points", ("积分",), ("points",), EVERYONE, scoring.listed, reads=True, direct=True),
     Command("case", ("立案",), ("open case", "open"), (*HOLDERS, Role.SUPERVISOR), cases.open_case, usual=True),
     Command("cases", ("个案",), ("cases", "case"), EVERYONE, cases.listed, reads=True),
     Command("amend", ("更正",), ("amend", "correct"), (*HOLDERS, Role.SUPERVISOR), cases.amend),

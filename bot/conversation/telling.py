@@ -13,6 +13,8 @@ from duties.registry import CountedRule, Duty, EvidenceSlot
 from duties.store import reading
 from duties.store.reading import Filter
 
+COUNTED = ("overdue", "due", "unacknowledged", "progress")
+"""Questions whose answer counts obligations: others count units, or are about one."""
 PARTS = ("number", "date", "link", "note")
 
 
@@ -53,7 +55,8 @@ def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: 
     if not found:
         return Reply("\n".join(lines), items=items, asked=asked)
     button = (ask.say("button-export"), "export", "plain")
-    return Reply("\n".join([*lines, ask.say("export-offer")]), (button,), items, asked=asked)
+    counted = found if asked.kind in COUNTED else 0
+    return Reply("\n".join([*lines, ask.say("export-offer")]), (button,), items, asked=asked, found=counted)
 
 
 def item(ask: Ask, number: int, one: Obligation) -> str:

@@ -19,11 +19,12 @@ _COLUMNS = """
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What somebody may look at: everything, whole subtrees, single units."""
+    """What somebody may look at: everything, whole subtrees, single units; `hidden` are duties left out of it."""
 
     everything: bool = False
     trees: tuple[str, ...] = ()
     units: tuple[int, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, actor: Actor) -> "View":
@@ -63,6 +64,9 @@ def within(view: View, narrow: Narrow, unit: str = "o.unit_id") -> tuple[str, di
     if narrow.duties:
         clauses.append("t.duty IN :duties")
         values["duties"] = narrow.duties
+    if view.hidden:
+        clauses.append("t.duty NOT IN :hidden")
+        values["hidden"] = view.hidden
     return " AND ".join(["1 = 1", *clauses]), values
 
 

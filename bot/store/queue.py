@@ -299,6 +299,20 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
     ]  # fmt: skip
 
 
+async def also_told(reminders: Sequence[int], person: int | None, now: datetime) -> list[tuple[int, str, str]]:
+    """Who else is told of reminders, at the address that is tried first: reminder, connection, address."""
+    rows = await fetch(
+        f"""
+        SELECT i.reminder_id, a.connection, a.address FROM notice_item i JOIN identity a ON a.person_id = i.person_id
+        WHERE i.reminder_id IN :reminders AND i.person_id <> :person AND i.outcome <> 'left' AND a.id = (
+          SELECT b.id FROM identity b WHERE b.person_id = i.person_id
+          ORDER BY CASE WHEN b.failed_at > {_instant(":failed")} THEN 1 ELSE 0 END, b.id LIMIT 1)
+        """,
+        reminders=list(reminders), person=person or 0, failed=now - TRUSTED_AGAIN,
+    )  # fmt: skip
+    return [(row["reminder_id"], row["connection"], row["address"]) for row in rows]
+
+
 async def freeze(
     bodies: Sequence[tuple[int, dict[str, Any]]], outcomes: Sequence[tuple[int, int, str]], holder: str
 ) -> None:
@@ -427,15 +441,19 @@ async def body_of(notice: int, connection: str, address: str) -> dict[str, Any] 
     return _json(rows[0]["body"]) if rows else None
 
 
-async def last_list(connection: str, address: str) -> dict[str, Any] | None:
-    """The newest message to an address that showed numbered obligations."""
+ALONE, IN_GROUP = "alone", "group"
+"""Of an answer in two versions, the one told to the asker alone and the one the group read: their numbers differ."""
+
+
+async def last_list(connection: str, address: str, elsewhere: str) -> dict[str, Any] | None:
+    """The newest message to an address that showed numbered obligations, versions shown elsewhere left out."""
     rows = await fetch(
         "SELECT body FROM notice WHERE connection = :connection AND address = :address AND body IS NOT NULL"
         " AND state <> 'dropped' ORDER BY id DESC LIMIT 20",
         connection=connection, address=address,
     )  # fmt: skip
     bodies = (_json(row["body"]) for row in rows)
-    return next((body for body in bodies if body and body.get("items")), None)
+    return next((body for body in bodies if body and body.get("items") and body.get("version") != elsewhere), None)
 
 
 async def sent(address: str, connection: str, before: datetime, limit: int) -> Rows:

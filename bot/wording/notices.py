@@ -29,10 +29,15 @@ class Worded:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What a connection offers those who are told: buttons, and a way to answer."""
+    """What an address offers those who are told: buttons, a way to answer, and that nobody else reads there.
+
+    Where others read, `elsewhere` are the obligations that somebody is told of at an address of their own.
+    """
 
     buttons: bool = True
     answers: bool = True
+    private: bool = True
+    elsewhere: frozenset[int] = frozenset()
 
 
 FULL = Surface()
@@ -65,16 +70,18 @@ class NoticeWording:
     def _body(self, items: list[Owed], today: date, surface: Surface) -> dict[str, Any]:
         """The head says how many stand worst; then one's own work, then that of others, numbered through."""
         gravest = max(items, key=_gravity)
-        own = [one for one in items if one.audience != SUPERVISOR]
+        named = [one for one in items if surface.private or one.duty not in self.registry.direct]
+        own = [one for one in named if one.audience != SUPERVISOR]
         others = sorted(
-            (one for one in items if one.audience == SUPERVISOR), key=lambda one: (one.due, one.duty, one.term)
+            (one for one in named if one.audience == SUPERVISOR), key=lambda one: (one.due, one.duty, one.term)
         )
         listed = [*own, *others]
         blocks = [self._item(number, one, today) for number, one in enumerate(own, 1)]
         blocks += self._grouped(others, len(own) + 1, today)
-        feet = self._feet(own, others, surface)
+        blocks += self._unnamed([one for one in items if one not in named], surface)
+        feet = self._feet(own, others, surface) if named else []
         return {
-            "text": "\n\n".join([self._head(items, gravest.tone), *blocks, "\n".join(feet)]),
+            "text": "\n\n".join([self._head(items, gravest.tone), *blocks, *(["\n".join(feet)] if feet else [])]),
             "buttons": self._buttons(own) if own else [],
             "items": [one.obligation for one in listed],
             "audience": gravest.audience,
@@ -83,6 +90,21 @@ class NoticeWording:
                 {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in listed
             ],
         }
+
+    def _unnamed(self, items: Sequence[Owed], surface: Surface) -> list[str]:
+        """What is not named before others is counted: what somebody is told alone, then what nobody is."""
+        told = sum(one.obligation in surface.elsewhere for one in items)
+        counted = {"notice-unnamed-told": told, "notice-unnamed": len(items) - told}
+        return [say(key, self.language, n=n, where=self.where) for key, n in counted.items() if n]
+
+    @property
+    def where(self) -> str:
+        """Where what a group may not read is found."""
+        return say("tier-page", self.language, page=self.page) if self.page else say("tier-nowhere", self.language)
+
+    def unnamed(self) -> str:
+        """News of a direct duty, as a group is told."""
+        return say("news-unnamed", self.language, where=self.where)
 
     def _head(self, items: list[Owed], tone: str) -> str:
         alike = sum(one.tone == tone for one in items)

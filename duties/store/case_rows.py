@@ -70,14 +70,22 @@ async def followers(parent: int) -> list[Case]:
     return [_case(row) for row in rows]
 
 
-async def under(trees: Sequence[str], units: Sequence[int], limit: int, *, everything: bool = False) -> list[Case]:
-    """The cases with something left to do of units in these subtrees, or of these units, newest first."""
+async def under(
+    trees: Sequence[str], units: Sequence[int], limit: int, *, everything: bool = False, hidden: Sequence[str] = ()
+) -> list[Case]:
+    """The cases with something left to do of units in these subtrees, or of these units, newest first.
+
+    Those whose event starts the clock of a `hidden` duty are left out.
+    """
     values: dict[str, Any] = {f"tree{number}": f"{path}%" for number, path in enumerate(trees)}
     seen = [f"u.path LIKE :{name}" for name in values]
     if units:
         seen.append("u.id IN :units")
         values["units"] = list(units)
     where = "1 = 1" if everything else " OR ".join(seen) or "1 = 0"
+    if hidden:
+        where = f"({where}) AND c.duty NOT IN :hidden"
+        values["hidden"] = list(hidden)
     rows = await fetch(
         f"{_CASE} WHERE c.state = 'open' AND ({where}) AND EXISTS (SELECT 1 FROM term t"
         " JOIN obligation o ON o.term_id = t.id WHERE t.case_id = c.id"

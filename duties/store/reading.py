@@ -18,7 +18,7 @@ _OBLIGATION = """
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which obligations a list is about. Empty means any."""
+    """Which obligations a list is about. Empty means any; of `hidden`, duties by code, none."""
 
     units: tuple[int, ...] = ()
     under: str = ""
@@ -26,6 +26,7 @@ class Filter:
     states: tuple[State, ...] = ()
     due_before: date | None = None
     opened_by: date | None = None
+    hidden: tuple[str, ...] = ()
     limit: int = 500
 
 
@@ -46,6 +47,7 @@ def _where(wanted: Filter) -> tuple[str, dict[str, Any]]:
         ("o.unit_id IN :units", "units", wanted.units),
         ("u.path LIKE :under", "under", f"{wanted.under}%" if wanted.under else ""),
         ("t.duty IN :duties", "duties", wanted.duties),
+        ("t.duty NOT IN :hidden", "hidden", wanted.hidden),
         ("t.due < :due_before", "due_before", wanted.due_before),
         ("t.opens <= :opened_by", "opened_by", wanted.opened_by),
     ):
@@ -81,6 +83,17 @@ async def obligation(number: int) -> Obligation | None:
     """One obligation by its number."""
     rows = await fetch(f"{_OBLIGATION} WHERE o.id = :id", id=number)
     return _obligation(rows[0]) if rows else None
+
+
+async def duties_of(numbers: Sequence[int]) -> frozenset[str]:
+    """The duties, by code, of the obligations with these numbers; what is none is passed over."""
+    if not numbers:
+        return frozenset()
+    rows = await fetch(
+        "SELECT DISTINCT t.duty FROM obligation o JOIN term t ON t.id = o.term_id WHERE o.id IN :numbers",
+        numbers=list(numbers),
+    )
+    return frozenset(row["duty"] for row in rows)
 
 
 async def evidence_of(number: int) -> list[dict[str, Any]]:
