@@ -76,9 +76,9 @@ class AppriseAdapter:
         if not known or (PLACE not in self._url and self._service(self._url) is None):
             raise ConfigurationError("url: Apprise cannot make a service of it")
 
-    def is_private(self, address: str) -> bool:  # noqa: ARG002  the contract's
+    def is_private(self, address: str) -> bool:
         """Whether the service is told to whom it goes; where the URL leads otherwise nobody knows."""
-        return PLACE in self._url
+        return PLACE in self._url and not address.startswith("chat:")
 
     async def send(self, message: Outgoing) -> str:
         """Send the text. There is no receipt and no knowledge of duplicates: the key stands for it."""

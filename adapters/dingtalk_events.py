@@ -82,7 +82,7 @@ class Reader:
             action=value,
             reply_to=text_of(data, "outTrackId") or text_of(data, "cardBizId"),
             via=Via(chat=text_of(data, "spaceId") if in_group else "").write(),
-            group=in_group,
+            group=text_of(data, "spaceType") != "IM_ROBOT",
         )
         return click if value else None
 

@@ -136,6 +136,7 @@ class Reader:
             action=_pressed(_part(event, "action").get("value")),
             reply_to=card,
             via=card,
+            group=True,  # a click names its chat, which does not tell a group from a person's own
         )
 
     def _person(self, ids: Json) -> str:

@@ -113,7 +113,7 @@ def test_the_click_of_another_card_is_read_as_text() -> None:
 
 def test_a_click_brings_back_what_its_button_carries() -> None:
     assert read(payload("click")) == (
-        Incoming("county", "cli_0001", "evt-c1", "ou_1", action="ack:42", reply_to="om_9", via="om_9"),
+        Incoming("county", "cli_0001", "evt-c1", "ou_1", action="ack:42", reply_to="om_9", via="om_9", group=True),
     )
 
 

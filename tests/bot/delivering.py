@@ -101,18 +101,20 @@ class Office:
             person=person, connection=connection, address=address, now=self.now,
         )  # fmt: skip
 
-    async def owes(self, unit: int) -> int:
+    async def owes(self, unit: int, duty: str = DUTY) -> int:
         label, due = str(next(self._labels)), date(2026, 1, 31)
         term = await Term.create(
-            duty=DUTY, label=label, jurisdiction="昌吉州", covers_from=date(2025, 1, 1), covers_to=date(2025, 12, 31),
+            duty=duty, label=label, jurisdiction="昌吉州", covers_from=date(2025, 1, 1), covers_to=date(2025, 12, 31),
             opens=date(2026, 1, 1), due=due, basis=Basis.TEXT, force=Force.SETTLED,
         )  # fmt: skip
         owed = await Obligation.create(term_id=term.id, unit_id=unit, state=State.PENDING, planned_at=self.now)
         return int(owed.id)
 
-    async def remind(self, unit: int, audience: str = "officer", *, of: int | None = None, rung: str = "T-7") -> int:
+    async def remind(
+        self, unit: int, audience: str = "officer", *, of: int | None = None, rung: str = "T-7", duty: str = DUTY
+    ) -> int:
         """Raise a reminder; of a new obligation unless one is named. Returns the obligation."""
-        obligation = of if of is not None else await self.owes(unit)
+        obligation = of if of is not None else await self.owes(unit, duty)
         await Reminder.create(
             obligation_id=obligation, due=date(2026, 1, 31), rung=rung, audience=audience, tone="remind", severity=3,
             late=False, superseded=False, raised_at=self.now,

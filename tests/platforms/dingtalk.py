@@ -108,6 +108,9 @@ class AppEnd(DingTalkEnd):
     def genuine(self) -> Request | None:
         return self._signed(self._message("待办"))
 
+    def called(self) -> tuple[Request, ...]:
+        return (self._signed(payload("message_group")),)
+
     def _shown(self, number: str, path: str, body: Mapping[str, Any]) -> Shown:
         match path:
             case _ if path == OTO:
@@ -160,6 +163,9 @@ class StreamEnd(AppEnd):
     async def write(self, text: str) -> None:
         await self._push(MESSAGES, self._message(text))
 
+    def called(self) -> tuple[Request, ...]:
+        return ()
+
     async def press(self, shown: Shown, label: str) -> None:
         buttons = json.loads(self._double.cards[shown.number]["btns"])
         (event,) = [one["event"] for one in buttons if one["text"] == label and one["status"] == "normal"]
@@ -189,6 +195,7 @@ class RobotEnd(DingTalkEnd):
     """A group with a custom robot. It is not told whom the group does not have."""
 
     connection: ClassVar[str] = "ding-group"
+    private: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     faults: ClassVar[frozenset[Fault]] = frozenset({"busy", "faulty", "lost", "denied"})

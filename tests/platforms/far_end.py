@@ -33,7 +33,7 @@ class FarEnd(ABC):
     Made by `FarEnds`; `hook` is where this connection's callbacks go once a server runs, for platforms that call.
     `answers` where a person can write and press there, `changes` where a message already sent can be changed
     (`changes_unasked`: at any time, not only in answer to a click), `once` where the same message sent twice is shown
-    once. `faults` are those the platform can show.
+    once. `faults` are those the platform can show. `private` where the person can be told alone.
     """
 
     connection: ClassVar[str]
@@ -43,6 +43,7 @@ class FarEnd(ABC):
     changes_unasked: ClassVar[bool] = True
     once: ClassVar[bool]
     faults: ClassVar[frozenset[Fault]]
+    private: ClassVar[bool] = True
     hook: str = ""
 
     @property
@@ -94,6 +95,14 @@ class FarEnd(ABC):
     def genuine(self) -> Request | None:
         """A callback whose signature holds; None where nobody calls."""
         return None
+
+    def overheard(self) -> Request | None:
+        """A callback with what people of a group say to each other; None where no such thing is ever sent."""
+        return None
+
+    def called(self) -> tuple[Request, ...]:
+        """Callbacks with what is said to the bot in a group: by a mention, or as an answer to a message of its own."""
+        return ()
 
     async def call(self, request: Request) -> tuple[int, bytes]:
         """Post a callback as the platform does. Its status and body."""

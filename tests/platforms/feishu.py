@@ -119,6 +119,13 @@ class CallbackEnd(AppEnd):
     def genuine(self) -> Request:
         return self._double.request(self._double.words(self.user, "待办"))
 
+    def overheard(self) -> Request:
+        return self._double.request(feishu.payload("group_not_meant"))
+
+    def called(self) -> tuple[Request, ...]:
+        names = ("group_text_at_end", "group_two_mentions", "group_reply_without_mention")
+        return tuple(self._double.request(feishu.payload(name)) for name in names)
+
 
 class LineEnd(AppEnd):
     """Pushes over the connection that the server opened: in clear, in two frames."""
@@ -146,6 +153,7 @@ class RobotEnd(FarEnd):
 
     connection: ClassVar[str] = "county-group"
     user: ClassVar[str] = "ou_7d8a6e6df7621556ce0d21922b676706"
+    private: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     once: ClassVar[bool] = False

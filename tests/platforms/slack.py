@@ -94,6 +94,14 @@ class SlackEnd(FarEnd):
     def genuine(self) -> Request:
         return event(self._said("待办"), self._slack.now())
 
+    def overheard(self) -> Request:
+        known = payload("direct")
+        said = {"channel": "C0LI00001", "channel_type": "channel"}
+        return event(known | {"event": known["event"] | said}, self._slack.now())
+
+    def called(self) -> tuple[Request, ...]:
+        return tuple(event(payload(name), self._slack.now()) for name in ("mention", "mention_in_thread"))
+
     def _said(self, text: str) -> dict[str, Any]:
         """An event with what was typed as the platform writes it."""
         known, number, stamp = payload("direct"), next(self._numbers), self._stamp()

@@ -244,6 +244,31 @@ def test_a_callback_cut_short_or_bent_is_refused_and_never_a_defect(one: Case) -
             receiver.receive(bent, one.now)
 
 
+def test_what_goes_to_a_group_is_read_by_others(one: Case) -> None:
+    assert not one.adapter.is_private("chat:oc_1")
+    assert one.adapter.is_private(one.far.user) is one.far.private
+
+
+def test_what_people_of_a_group_say_to_each_other_is_not_heard(one: Case) -> None:
+    request = one.far.overheard()
+    if request is None:
+        pytest.skip("the platform sends only what is addressed to the bot, or its own tests say so")
+    received = cast("Receiver", one.adapter).receive(request, one.now)
+    assert received.messages == ()
+    assert received.response.status == 200
+
+
+def test_in_a_group_a_mention_and_an_answer_to_the_bot_are_heard(one: Case) -> None:
+    requests = one.far.called()
+    if not requests:
+        pytest.skip("nobody calls, or the platform has no groups")
+    for request in requests:
+        (message,) = cast("Receiver", one.adapter).receive(request, one.now).messages
+        assert message.group
+        assert message.text
+        assert message.via, "it is answered where it was said"
+
+
 async def test_it_may_be_closed_twice_and_before_it_sent_anything(one: Case) -> None:
     await one.adapter.close()
     await one.adapter.close()
@@ -254,6 +279,11 @@ async def test_the_built_in_ones_send_too(built_in: Adapter, text: str) -> None:
     assert await built_in.send(Outgoing("42", "head", text, (ACKNOWLEDGE,)))
     await built_in.close()
     await built_in.close()
+
+
+def test_the_built_in_ones_know_who_reads_alone(built_in: Adapter) -> None:
+    assert built_in.is_private("cjs-urban-officer")
+    assert built_in.is_private("chat:1") is (built_in.platform == "webchat")
 
 
 async def test_memory_keeps_what_it_was_given_and_raises_what_it_is_told() -> None:

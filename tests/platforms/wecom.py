@@ -211,6 +211,7 @@ class RobotEnd(FarEnd):
 
     connection: ClassVar[str] = "wecom-group"
     user: ClassVar[str] = "zhangsan"
+    private: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     once: ClassVar[bool] = False
