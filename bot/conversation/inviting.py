@@ -1,7 +1,6 @@
 """邀请, 未绑定: who cannot be told yet, and the one-time code that changes it."""
 
 from bot.conversation.ask import Ask, Reply
-from bot.conversation.supervisor import view
 from bot.store import people, reach
 from bot.store.oversight import View
 from duties.errors import RefusedError
@@ -15,7 +14,7 @@ SHOWN = 20
 
 async def unreached(ask: Ask) -> Reply:
     """未绑定: the posts whose holder no reminder reaches, in what the asker may look at."""
-    return Reply("\n".join(await _listed(ask, view(ask))))
+    return Reply("\n".join(await _listed(ask, View.of(ask.actor))))
 
 
 async def _listed(ask: Ask, seen: View) -> list[str]:

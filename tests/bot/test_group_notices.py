@@ -162,7 +162,7 @@ async def test_a_card_that_is_changed_says_no_more_of_what_it_did_not_name(offic
     hidden, shown = await office.remind(unit, duty=LETTER), await office.remind(unit)
     await office.drain()
     (before,) = office.platform.told(GROUP)
-    for obligation, after in ((hidden, before), (shown, f"{before}\n\n→ 第 1 项：待核验")):
+    for obligation, after in ((hidden, before), (shown, f"{before}\n\n→ 第 1 项：已报结")):
         await office.close(obligation)
         async with transaction():
             assert await cards.refresh([obligation], ["webchat"], office.now) == 1

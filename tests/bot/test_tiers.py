@@ -13,6 +13,7 @@ from adapters.base import Incoming
 from bot.conversation.ask import Surroundings
 from bot.conversation.table import COMMANDS
 from bot.conversation.tiers import names_direct, numbers_in
+from bot.wording import say
 from duties.store import reading
 from duties.store.database import execute, fetch
 from tests.bot.play import LAW
@@ -20,6 +21,7 @@ from tests.bot.talk import ADMIN, HEAD, OFFICER, SUPERVISOR, WATER, Talk, copied
 
 ALONE = "已单独发给您"
 GROUP = "the group"
+SORRY = say("failed").partition("{")[0]
 OPINION = "立案 意见书 昌吉市水利局 1月3日收到 昌司督〔2026〕3号"
 LOST = "立案 败诉 昌吉市水利局 1月3日收到"
 OVERDUE = "2026-02-03 12:00"
@@ -66,6 +68,7 @@ class Meeting:
         for sent in public:
             await nothing_direct(sent.text, *(button.value.replace(":", " #") for button in sent.buttons))
         assert len(public) == 1, "a group is answered once"
+        assert not any(sent.text.startswith(SORRY) for sent in said), said
         return Heard(public[0].text, "\n".join(sent.text for sent in said if sent.via != GROUP))
 
 
