@@ -17,7 +17,7 @@ from bot.wording import say
 from duties.store import reading
 from duties.store.database import execute, fetch
 from tests.bot.play import LAW
-from tests.bot.talk import ADMIN, HEAD, OFFICER, SUPERVISOR, WATER, Talk, copied, prepare, talking
+from tests.bot.talk import ADMIN, HEAD, OFFICER, SUPERVISOR, WATER, Talk, begun, copied, prepare, talking
 
 ALONE = "已单独发给您"
 GROUP = "the group"
@@ -371,3 +371,28 @@ async def test_whatever_is_said_in_a_group_no_direct_duty_is_named_there(
     for who, lines in said:
         for text in lines:
             await meeting.say(who, text)
+
+
+async def test_what_a_group_reads_is_the_same_on_both_databases(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        await talk.hold(((SUPERVISOR, OPINION, "请核对"), (SUPERVISOR, "确认", "已立案：个案1")))
+        await talk.hold(
+            ((SUPERVISOR, "立案 行政处罚 昌吉市水利局 1月3日作出", "请核对"), (SUPERVISOR, "确认", "已立案：个案2"))
+        )
+        await talk.go_to("2026-01-05 12:00")
+        await talk.go_to(OVERDUE)
+        meeting = Meeting(talk)
+        for text, shown, told in (
+            ("待办", "许可处罚决定公示", "意见书整改"),
+            ("逾期", "许可处罚决定公示", "意见书整改"),
+            ("个案", "个案2 昌吉市水利局", "个案1 昌吉市水利局"),
+            ("未签收", "许可处罚决定公示", "意见书整改"),
+        ):
+            heard = await meeting.say(WATER, text)
+            assert shown in heard.public
+            assert told in heard.private
+            assert "项不便在群内显示，已单独发给您" in heard.public
+        lights = await meeting.say(SUPERVISOR, "灯 水利局")
+        assert "逾期" in lights.public
+        assert "另有不便在群内显示的内容，已单独发给您" in lights.public
+        assert lights.private
