@@ -87,6 +87,7 @@ class Settings(BaseSettings):
         Field(default="", repr=False)
     )
     page_url: Annotated[str, AfterValidator(_shaped(r"(https?://\S+)?", "http://… or https://…, or nothing"))] = ""
+    head_confirms: bool = False
     log_format: Literal["text", "json"] = "text"
     connection: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 

@@ -196,16 +196,21 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What shows that a duty was done; all parts are optional, one must be there."""
+    """What an answer shows that a duty was done; all parts are optional.
+
+    `exempt` is why something need not be shown, `exempt_from` what: "number", "link", or "all" that is still lacking.
+    """
 
     number: str = ""
     done_on: date | None = None
     link: str = ""
     note: str = ""
     empty: bool = False
+    exempt: str = ""
+    exempt_from: str = ""
 
     def __bool__(self) -> bool:
-        return bool(self.number or self.done_on or self.link or self.note or self.empty)
+        return bool(self.number or self.done_on or self.link or self.note or self.empty or self.exempt_from)
 
 
 @dataclass(frozen=True, slots=True)

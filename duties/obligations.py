@@ -12,12 +12,16 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.errors import RefusedError
+from duties.evidence import added, completed_on, lacking
 from duties.ledger import Act, StreamRef
 from duties.model import OPEN_STATES, Actor, Evidence, Obligation, Role, State
+from duties.registry import EvidenceSlot
 from duties.store import case_rows, chains, changing, planned, reading, statements
 
 UNDO_WINDOW = timedelta(minutes=10)
-UNDOABLE = frozenset({"acknowledge", "report", "count", "close", "return", "waive", "unwaive", "note", "assign"})
+UNDOABLE = frozenset(
+    {"acknowledge", "report", "count", "close", "return", "waive", "unwaive", "note", "assign", "show"}
+)
 HOLDERS = (Role.HEAD, Role.OFFICER)
 SYSTEM_ACTOR = Actor(0, "system", ())
 TOPIC, REASON = 255, 255
@@ -33,6 +37,17 @@ class Moment:
     now: datetime
     today: date
     channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reporting:
+    """What a report has to show, and whether the unit's head has to make it: a policy of the installation."""
+
+    slots: tuple[EvidenceSlot, ...] = ()
+    head_confirms: bool = False
+
+
+ANYHOW = Reporting()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +69,21 @@ async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
     return await _moved(actor, one, at, "acknowledge", State.ACKNOWLEDGED)
 
 
-async def report(actor: Actor, number: int, evidence: Evidence, at: Moment) -> Done:
-    """报结: the unit says it is done and shows by what. The completion day is the evidence's."""
+async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: Reporting = ANYHOW) -> Done:
+    """报结: the unit says it is done and shows by what. The completion day is the evidence's.
+
+    What the duty wants shown and is lacking, or the head has still to confirm, keeps it open: what was shown is kept.
+    """
     one = await _found(number)
     await _must_hold(actor, one, at, "report")
     _must_be(one, *OPEN_STATES)
-    done_on = _done_on(evidence, at.today)
-    shown = changing.evidence_kept(evidence)
+    if evidence.done_on and evidence.done_on > at.today:
+        raise RefusedError("refused-future", day=evidence.done_on)
+    before = [] if one.state == State.RETURNED else await reading.evidence_of(number)
+    shown = added(by.slots, before, evidence, at.today)
+    if lacking(by.slots, shown) or (by.head_confirms and not actor.holds(one.unit_id, Role.HEAD)):
+        return await _moved(actor, one, at, "show", State.ACKNOWLEDGED, {"evidence": shown}, evidence=shown)
+    done_on = completed_on(shown, at.today)
     columns = {"done_on": done_on, "backdated": done_on < at.today, "evidence": shown}
     payload = {"evidence": shown, "done_on": done_on.isoformat()}
     return await _moved(actor, one, at, "report", State.REPORTED, payload, **columns)
@@ -245,7 +268,7 @@ async def opening_tally(number: int, tally: int, now: datetime) -> None:
 
 
 async def _found(number: int) -> Obligation:
-    one = await reading.obligation(number)
+    one = await reading.obligation(number, held=True)
     if one is None:
         raise RefusedError("refused-no-such", number=number)
     return one
@@ -272,13 +295,6 @@ def _owed_again(through: date, now: datetime) -> dict[str, Any]:
 def _must_be(one: Obligation, *states: State) -> None:
     if one.state not in states:
         raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
-
-
-def _done_on(evidence: Evidence, today: date) -> date:
-    done_on = evidence.done_on or today
-    if done_on > today:
-        raise RefusedError("refused-future", day=done_on)
-    return done_on
 
 
 def _name(actor: Actor) -> str:

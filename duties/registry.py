@@ -65,6 +65,7 @@ class EvidenceSlot(Entry):
     title: Text
     title_en: Text
     needs: tuple[Literal["number", "date", "link", "note"], ...] = ()
+    jurisdiction: str = Field(default="", description="asked only of units there; empty is everywhere")
 
 
 class Question(Entry):

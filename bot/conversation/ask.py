@@ -23,11 +23,13 @@ class Surroundings:
     """What an answer may need beside the registry: the working calendar, the page's public address or an empty text.
 
     `alone` says of a connection and an address whether what is sent there is read by one person only.
+    `head_confirms` where a report is an officer's to prepare and the head's to make.
     """
 
     workdays: WorkCalendar
     page: str = ""
     alone: Callable[[str, str], bool] = lambda connection, address: True  # noqa: ARG005  by keyword or by place
+    head_confirms: bool = False
 
 
 @dataclass(frozen=True, slots=True)

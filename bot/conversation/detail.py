@@ -7,7 +7,7 @@ from typing import Any
 from bot.conversation import find
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.supervisor import view
-from bot.conversation.telling import evidence_shown, is_counted, slots, status
+from bot.conversation.telling import evidence_shown, is_counted, slots, status, wanted
 from bot.conversation.waiving import lasting
 from bot.store import oversight
 from duties.errors import RefusedError
@@ -60,7 +60,7 @@ async def _what(ask: Ask, one: Obligation) -> list[str]:
         status(ask, one),
         ask.say("detail-ground", ground="\uff1b".join(shown), more=more),
         _force(ask, one, duty),
-        ask.say("detail-evidence", slots=slots(ask, duty)) if duty.evidence else "",
+        ask.say("detail-evidence", slots=slots(ask, await wanted(ask, one))) if duty.evidence else "",
     ]
     facts = {"recipient": duty.recipient, "publication": duty.publication, "consequence": duty.consequence}
     return [*lines, *(ask.say(f"detail-{name}", text=text) for name, text in facts.items() if text)]
@@ -97,7 +97,7 @@ def _binds(provision: Provision, tags: frozenset[str], places: frozenset[str], a
 
 
 async def _done(ask: Ask, one: Obligation) -> list[str]:
-    lines = [(await evidence_shown(ask, one.id)).strip()]
+    lines = [(await evidence_shown(ask, one.id, ask.duty(one.duty))).strip()]
     if is_counted(ask.duty(one.duty)):
         counts = await reading.counts(one.id)
         items = [ask.say("detail-count", day=row["on_day"], topic=row["topic"]) for row in counts[-COUNTED:]]

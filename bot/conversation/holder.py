@@ -10,21 +10,22 @@ from bot.conversation.cases import consequences
 from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
-from bot.conversation.telling import PARTS, echo, is_counted, item, slot_title, slots
-from bot.store import oversight
+from bot.conversation.telling import PARTS, echo, is_counted, item, slot_named, wanted
+from bot.store import addressees, oversight
 from bot.wording import say
 from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
 from duties import cases, obligations
 from duties.cases import Law
 from duties.errors import RefusedError
+from duties.evidence import lacking
 from duties.model import OPEN_STATES, Evidence, Obligation, Role, State
+from duties.obligations import Done, Reporting
 from duties.registry import Duty, StandingRule
+from duties.store import reading
 
 LISTED = 12
 """Lines of a list: more do not fit a phone."""
 UNSEEN = (State.PENDING, State.RETURNED)
-FIELDS = {"number": "number", "date": "done_on", "link": "link", "note": "note"}
-"""What an evidence slot needs, and the field that holds it."""
 TOLD_TO_UNIT = frozenset({"waive", "unwaive", "assign"})
 """Acts that others were told of at once: they must hear that these were taken back."""
 
@@ -84,7 +85,7 @@ async def report(ask: Ask) -> Reply:
         evidence = read_evidence(meant.rest, ask.today)
     except DayError as error:
         return _with(notes, _asking(ask, todo, "no-such-day", text=error))
-    if problem := _problem(ask, todo, evidence, meant.rest):
+    if problem := await _problem(ask, todo, evidence, meant.rest):
         return _with(notes, problem)
     return await _reported(ask, todo, evidence, notes)
 
@@ -116,32 +117,74 @@ def _with(notes: Sequence[str], reply: Reply) -> Reply:
 
 async def _reported(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, notes: list[str]) -> Reply:
     """Each with its own line of the ledger; of several, what is noted about one says which."""
-    done = []
+    done, shown, lines = [], [], []
     for one in todo:
-        done.append(await obligations.report(ask.actor, one.id, evidence, ask.at))
-        after = done[-1].obligation
-        said = [*_report_notes(ask, ask.duty(one.duty), evidence, after), *await consequences(ask, after)]
+        by = Reporting(await wanted(ask, one), ask.around.head_confirms)
+        answer = await obligations.report(ask.actor, one.id, evidence, ask.at, by)
+        after = answer.obligation
+        if answer.action == "show":
+            shown.append(answer)
+            lines.append(await _still_open(ask, answer, by))
+            continue
+        done.append(answer)
+        said = [*_report_notes(ask, after), *await consequences(ask, after)]
         notes += said if len(todo) == 1 else [ask.say("note-of", id=one.id, text=text) for text in said]
-    return await echo(ask, "echo-report", done, notes)
+    reply = await echo(ask, "echo-report", done, [*notes, *lines])
+    open_ids = [one.obligation.id for one in shown]
+    question = ask.question("evidence", "report", *open_ids) if open_ids else None
+    return replace(reply, about=(*reply.about, *open_ids), question=question)
 
 
-def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, words: str) -> Reply | None:
+async def _still_open(ask: Ask, answer: Done, by: Reporting) -> str:
+    """What was kept of a report that could not be made yet, and what it waits for."""
+    one = answer.obligation
+    lacks = lacking(by.slots, await reading.evidence_of(one.id))
+    kept = ask.say("echo-shown", entry=answer.entry, **ask.facts(one))
+    if lacks:
+        return f"{kept}\n{ask.say('echo-lacking', slots=[slot_named(ask, each.slot, each.needs) for each in lacks])}"
+    heads = await addressees.of_unit(one.unit_id, (Role.HEAD,), ask.today, ask.at.now)
+    button = (say("button-report"), f"report:{one.id}", "primary")
+    told = await news.tell(ask, "news-confirm", one, heads, (button,))
+    who = await reading.holders(one.unit_id, (Role.HEAD,), ask.today)
+    return f"{kept}\n{ask.say('echo-head-confirms' if told else 'echo-head-unreached', who=who, id=one.id)}"
+
+
+async def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, words: str) -> Reply | None:
     """What is wrong with the evidence, as a question for better."""
     needs, may_be_empty, _ = _wanted(ask.duty(todo[0].duty))
     if evidence.done_on and evidence.done_on > ask.today:
         return _asking(ask, todo, "day-future", day=evidence.done_on)
     if evidence.empty and not may_be_empty:
         return _asking(ask, todo, "cannot-be-empty")
-    if not evidence or (ask.asked and (is_courtesy(words) or is_question(words))):
-        if len(todo) == 1:
-            return _asking(ask, todo, "evidence-wanted", slots=slots(ask, ask.duty(todo[0].duty)))
-        named = [ask.say(f"need-{need}") for need in PARTS if need in needs]
-        return _asking(ask, todo, "evidence-wanted-several", n=len(todo), needs=named)
+    if evidence.exempt_from and not evidence.exempt:
+        return _asking(ask, todo, "exempt-why")
+    unclear = is_courtesy(words) or is_question(words)
+    if (not evidence and not await _all_shown(ask, todo)) or (ask.asked and words and unclear):
+        return await _evidence_wanted(ask, todo, needs)
     # What is said within half an hour of a question need not be its answer: words alone count where words are wanted.
-    said_only = evidence.note and not (evidence.number or evidence.done_on or evidence.link or evidence.empty)
+    said_only = evidence.note and not (evidence.number or evidence.done_on or evidence.link or evidence.exempt)
     if ask.asked and said_only and "note" not in needs:
         return _asking(ask, todo, "evidence-unclear")
     return None
+
+
+async def _all_shown(ask: Ask, todo: Sequence[Obligation]) -> bool:
+    """Whether nothing is lacking any more: then the word alone makes the report."""
+    for one in todo:
+        kept = [] if one.state == State.RETURNED else await reading.evidence_of(one.id)
+        if not kept or lacking(await wanted(ask, one), kept):
+            return False
+    return True
+
+
+async def _evidence_wanted(ask: Ask, todo: Sequence[Obligation], needs: frozenset[str]) -> Reply:
+    if len(todo) > 1:
+        named = [ask.say(f"need-{need}") for need in PARTS if need in needs]
+        return _asking(ask, todo, "evidence-wanted-several", n=len(todo), needs=named)
+    (one,) = todo
+    kept = [] if one.state == State.RETURNED else await reading.evidence_of(one.id)
+    named = [slot_named(ask, each.slot, each.needs) for each in lacking(await wanted(ask, one), kept)]
+    return _asking(ask, todo, "evidence-wanted", slots=named)
 
 
 def _asking(ask: Ask, todo: Sequence[Obligation], key: str, **facts: object) -> Reply:
@@ -149,15 +192,8 @@ def _asking(ask: Ask, todo: Sequence[Obligation], key: str, **facts: object) -> 
     return Reply(ask.say(key, **ask.facts(todo[0]), **facts), question=question)
 
 
-def _report_notes(ask: Ask, duty: Duty, evidence: Evidence, one: Obligation) -> list[str]:
-    missing = [
-        slot_title(ask, slot)
-        for slot in duty.evidence
-        if not (evidence.empty or any(getattr(evidence, FIELDS[need]) for need in slot.needs))
-    ]
-    notes = [ask.say("echo-missing", slots=missing)] if missing else []
-    if one.backdated:
-        notes.append(ask.say("echo-backdated", day=one.done_on))
+def _report_notes(ask: Ask, one: Obligation) -> list[str]:
+    notes = [ask.say("echo-backdated", day=one.done_on)] if one.backdated else []
     if one.done_on and one.done_on > one.due:
         notes.append(ask.say("echo-late", days=(one.done_on - one.due).days))
     return notes

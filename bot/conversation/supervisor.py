@@ -100,7 +100,7 @@ async def review(ask: Ask) -> Reply:
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:
     late = row["done_on"] is not None and row["done_on"] > row["due"]
     marks = [ask.say(key) for key, holds in (("mark-late", late), ("mark-backdated", row["backdated"])) if holds]
-    shown = await evidence_shown(ask, row["id"])
+    shown = await evidence_shown(ask, row["id"], ask.duty(row["duty"]))
     return ask.say(
         "review-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), term=ask.term(row["term"]),
         id=row["id"], done=row["done_on"] or "", due=row["due"], marks="".join(marks),

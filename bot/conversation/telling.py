@@ -1,6 +1,7 @@
 """Sentences several commands share: what was recorded, what remains, what was given as evidence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bot.conversation.ask import Ask, Reply
 from bot.store import oversight
@@ -43,11 +44,29 @@ async def remaining_waiting(ask: Ask, seen: View) -> str:
     return ask.say("remaining-waiting" if waiting else "remaining-verified", n=waiting)
 
 
-async def evidence_shown(ask: Ask, number: int) -> str:
-    """What was given to show that an obligation is done."""
-    shown = await reading.evidence_shown(number)
-    parts = [*([ask.say("evidence-empty")] if shown.get("empty") else []), *(shown[k] for k in PARTS if k in shown)]
-    return ask.say("evidence-shown", parts=parts) if parts else ""
+async def evidence_shown(ask: Ask, number: int, duty: Duty) -> str:
+    """What was given to show that an obligation is done; slot by slot where the duty has several."""
+    titles = {slot.slot: slot_title(ask, slot) for slot in duty.evidence} if len(duty.evidence) > 1 else {}
+    shown = []
+    for one in await reading.evidence_of(number):
+        title, parts = titles.get(one.get("slot", "")), _parts(ask, one)
+        shown.append(ask.say("evidence-slot", title=title, parts=parts) if title else ask.say("list", parts=parts))
+    return ask.say("evidence-shown", parts="\uff1b".join(shown)) if shown else ""
+
+
+def _parts(ask: Ask, one: Mapping[str, Any]) -> list[str]:
+    empty = [ask.say("evidence-empty")] if one.get("empty") else []
+    exempt = [ask.say("evidence-exempt", text=one["exempt"])] if one.get("exempt") else []
+    return [*empty, *exempt, *(one[part] for part in PARTS if part in one)]
+
+
+async def wanted(ask: Ask, one: Obligation) -> tuple[EvidenceSlot, ...]:
+    """The evidence that a unit is asked for: a document of its own city may want more."""
+    slots = ask.duty(one.duty).evidence
+    if not any(slot.jurisdiction for slot in slots):
+        return slots
+    _, places = await reading.standing_of(one.unit_id)
+    return tuple(slot for slot in slots if not slot.jurisdiction or slot.jurisdiction in places)
 
 
 def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: tuple[int, ...] = ()) -> Reply:
@@ -81,11 +100,13 @@ def slot_title(ask: Ask, slot: EvidenceSlot) -> str:
     return slot.title if ask.language == "zh" else slot.title_en
 
 
-def slots(ask: Ask, duty: Duty) -> list[str]:
+def slots(ask: Ask, found: Sequence[EvidenceSlot]) -> list[str]:
     """Everything that shows a duty was done, each with the form it takes."""
-    return [
-        ask.say("slot", title=slot_title(ask, slot), needs=[ask.say(f"need-{need}") for need in slot.needs])
-        if slot.needs
-        else slot_title(ask, slot)
-        for slot in duty.evidence
-    ]
+    return [slot_named(ask, slot, slot.needs) for slot in found]
+
+
+def slot_named(ask: Ask, slot: EvidenceSlot, needs: Sequence[str]) -> str:
+    """A slot with what it wants."""
+    if not needs:
+        return slot_title(ask, slot)
+    return ask.say("slot", title=slot_title(ask, slot), needs=[ask.say(f"need-{need}") for need in needs])

@@ -46,6 +46,13 @@ EMPTY = re.compile(
 NUMBER = re.compile(
     r"\w{0,16}[〔\[【(（]\s*\d{4}\s*[〕\]】)）]\s*(?:第\s*)?\d+\s*号?|[\u4e00-\u9fff]{1,16}\d{4}年?第?\d{1,5}号"
 )
+EXEMPTION = re.compile(
+    r"(?:(?P<number>无文号|没有文号|\bno number)"
+    r"|(?P<link>免公开|免于公开|不予公开|不公开|无链接|\b(?:not public|no link))"
+    r"|(?P<all>不适用|(?<![\w./])(?:not applicable|n/a)))(?![^\s，,。.；;、:：!！~～…])[\s，,:：]*(?P<why>[^；;\n]*)",
+    re.IGNORECASE,
+)
+"""Why a piece of evidence is not there: the word says which, what follows is the reason."""
 LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、<>\"'”“）)]+", re.IGNORECASE)
 DAY = re.compile(
     r"(?<!\d)(?:\d{4}\s*[-/.年]\s*\d{1,4}\s*[-/.月]\s*\d{1,4}\s*[日号]?|20\d{2}[01]\d[0-3]\d(?!\d)"
@@ -200,6 +207,7 @@ def first_day(text: str, today: date) -> tuple[date | None, str]:
 def read_evidence(text: str, today: date) -> Evidence:
     """Document number, date, link and note in free order. Raises DayError for a date that does not exist."""
     link, rest = _cut(LINK, LABEL.sub(" ", text))
+    exempt, exempt_from, rest = _exemption(rest)
     number, rest = _cut(NUMBER, rest)
     day, rest = _cut(DAY, rest)
     empty = ""
@@ -212,7 +220,19 @@ def read_evidence(text: str, today: date) -> Evidence:
         link=link,
         note="" if is_courtesy(note) else note,
         empty=bool(empty),
+        exempt=exempt,
+        exempt_from=exempt_from,
     )
+
+
+def _exemption(text: str) -> tuple[str, str, str]:
+    """Why something need not be shown, what, and the text without that. A number that is not there needs no reason."""
+    found = EXEMPTION.search(text)
+    if found is None:
+        return "", "", text
+    kind = next(name for name in ("number", "link", "all") if found[name])
+    said = found[0] if found["why"] or kind == "number" else ""
+    return _trimmed(said)[:LONGEST_TOPIC], kind, f"{text[: found.start()]} {text[found.end() :]}"
 
 
 def days_ahead(words: str) -> tuple[int | None, str]:
@@ -232,7 +252,7 @@ def _trimmed(text: str) -> str:
 
 def split_title(words: str) -> tuple[tuple[str, ...], str]:
     """The words that may name a duty, and the rest from where evidence begins."""
-    starts = [found.start() for pattern in (LINK, DAY, EMPTY, LABEL) if (found := pattern.search(words))]
+    starts = [found.start() for pattern in (LINK, DAY, EMPTY, LABEL, EXEMPTION) if (found := pattern.search(words))]
     if number := NUMBER.search(words):
         starts.append(max(words.rfind(edge, 0, number.start()) for edge in EDGES) + 1)
     if place := _PLACE.search(words):

@@ -4,7 +4,7 @@ import json
 from datetime import date
 from typing import Any
 
-from duties.model import Evidence, Obligation, State
+from duties.model import Obligation, State
 from duties.store.database import execute
 
 
@@ -21,16 +21,6 @@ async def move(before: Obligation, state: State, **columns: Any) -> bool:
         waived_was=before.waived_until.isoformat() if before.waived_until else "", **changes,
     )  # fmt: skip
     return moved == 1
-
-
-def evidence_kept(evidence: Evidence) -> list[dict[str, Any]]:
-    """Evidence as its column holds it: a list, so that several may be shown one day."""
-    done = evidence.done_on.isoformat() if evidence.done_on else ""
-    shown = {"number": evidence.number, "date": done, "link": evidence.link, "note": evidence.note}
-    kept: dict[str, Any] = {key: value for key, value in shown.items() if value}
-    if evidence.empty:
-        kept["empty"] = True
-    return [kept] if kept else []
 
 
 async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int) -> None:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from duties.model import Actor, Force, Obligation, PostHeld, Role, State
-from duties.store.database import Rows, as_date, fetch, literal
+from duties.store.database import Rows, as_date, dialect, fetch, literal
 
 _OBLIGATION = """
     SELECT o.id, t.duty, t.label, o.term_id, o.unit_id, u.name AS unit, u.path, o.state, t.opens, t.due, t.force,
@@ -79,9 +79,10 @@ async def counted(wanted: Filter) -> tuple[int, int]:
     return int(row["found"]), int(row["units"])
 
 
-async def obligation(number: int) -> Obligation | None:
-    """One obligation by its number."""
-    rows = await fetch(f"{_OBLIGATION} WHERE o.id = :id", id=number)
+async def obligation(number: int, *, held: bool = False) -> Obligation | None:
+    """One obligation by its number; `held` until the transaction ends, where transactions run side by side."""
+    lock = " FOR UPDATE OF o" if held and dialect() == "postgresql" else ""
+    rows = await fetch(f"{_OBLIGATION} WHERE o.id = :id{lock}", id=number)
     return _obligation(rows[0]) if rows else None
 
 
@@ -177,12 +178,6 @@ async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:
     tags = await fetch("SELECT tag FROM unit_tag WHERE unit_id = :unit", unit=unit)
     (row,) = await fetch("SELECT jurisdiction FROM unit WHERE id = :unit", unit=unit)
     return frozenset(row["tag"] for row in tags), frozenset(str(row["jurisdiction"]).split("/"))
-
-
-async def evidence_shown(number: int) -> dict[str, Any]:
-    """What was given as evidence: number, date, link, note, or empty."""
-    kept = await evidence_of(number)
-    return dict(kept[0]) if kept else {}
 
 
 def names(value: Any) -> list[str]:

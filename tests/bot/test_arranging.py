@@ -30,6 +30,7 @@ from tests.bot.talk import (
 )
 
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 MORE = {
     "law": ("cjs-urban", "law-government-report-department", "2025"),
     "justice": ("cjs-justice", "law-government-report-department", "2025"),
@@ -78,7 +79,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
          "台账号", "恢复办理 #{report}"),
         (OFFICER, "详情 #{report}", "免办：机构已撤并", "不设期限", "批准人 昌吉市司法局执法监督员"),
         (OFFICER, "待办", "! 行政执法年度分析报告"),
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "现为“免办”", "未作改动"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "现为“免办”", "未作改动"),
         (SUPERVISOR, "免办 #{report} 再来", "现为“免办”", "未作改动"),
     ),
     "waived until a day, written in many ways": (
@@ -148,7 +149,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "进展 #{report}、#{cases} 都在办", "要进展哪一项"),
         (OFFICER, "取消", "已取消"),
         (SUPERVISOR, "进展 #{report} 催一催", "您不能代办", "昌吉市城管局经办人"),
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
         (OFFICER, "进展 #{report} 还在办", "现为“已报结”"),
     ),
     "the head gives work to an officer, who sees it first": (
@@ -189,7 +190,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, f"转办 #{{plan}} {OFFICER}", "已转办"),
         (HEAD, "签收 #{report}", "已签收"),
         (OFFICER, f"委托 {HEAD} 1月6日", "2026年1月6日（周二）至2026年1月6日", "昌吉市城市管理局经办人"),
-        (SUPERVISOR, f"完成 #{{report}} {NUMBER}", "可办理的人：昌吉市城管局经办人、昌吉市城管局负责人。"),
+        (SUPERVISOR, f"完成 #{{report}} {SHOWN}", "可办理的人：昌吉市城管局经办人、昌吉市城管局负责人。"),
         (CLOCK, "2026-01-09 10:00"),
         (OFFICER, "待办", "! 代 "),
         (OFFICER, "转办 #{plan} 取消", "转办由昌吉市城市管理局的负责人决定"),
@@ -259,7 +260,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "what was done meanwhile is no longer let off": (
         (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
         (SUPERVISOR, "同意", "没有待答复的申请"),
         (SUPERVISOR, "同意 申请1", "现为“已报结”", "未作改动"),
     ),
@@ -285,7 +286,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "个案 1", "2026年2月10日"),
     ),
     "several that need the same evidence are reported at once": (
-        (OFFICER, f"完成 #{{report}}、#{{law}} {NUMBER} 1月3日", "#{report} 完成日期记为",
+        (OFFICER, f"完成 #{{report}}、#{{law}} {SHOWN} 1月3日", "#{report} 完成日期记为",
          "#{law} 完成日期记为 2026年1月3日"),
         (SUPERVISOR, "待核", "待核验 2 项"),
         (SUPERVISOR, "#{report}、#{law} 销号", "已销号", "#{report}", "#{law}", "没有其他待核验"),
@@ -295,22 +296,22 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "#{report} #{law} 完成", "这 2 项共同的完成依据：文号、日期、链接"),
         (OFFICER, "什么？", "共同的完成依据"),
         (OFFICER, "已经办了", "未作记录"),
-        (OFFICER, f"{NUMBER} 明天", "还没到"),
+        (OFFICER, f"{SHOWN} 明天", "还没到"),
         (OFFICER, f"{NUMBER} https://cj.gov.cn/a", "已报结：昌吉市城市管理局", "#{report}", "#{law}", "! 尚缺"),
         (OFFICER, "undo", "Undone"),
     ),
     "what may not be reported among several is told, the rest is done": (
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
-        (OFFICER, f"完成 #{{report}}、#{{law}}、#{{water}} {NUMBER}", "现为“已报结”", "您不能代办", "已报结：",
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
+        (OFFICER, f"完成 #{{report}}、#{{law}}、#{{water}} {SHOWN}", "现为“已报结”", "您不能代办", "已报结：",
          "#{law}"),
-        (OFFICER, f"完成 #{{report}}、#{{water}} {NUMBER}", "现为“已报结”", "! 已报结："),
+        (OFFICER, f"完成 #{{report}}、#{{water}} {SHOWN}", "现为“已报结”", "! 已报结："),
     ),
     "what is refused among several is told before the evidence is asked for": (
         (OFFICER, "完成 #{law}、#{water}", "您不能代办", "请回复"),
-        (OFFICER, NUMBER, "已报结", "#{law}"),
+        (OFFICER, SHOWN, "已报结", "#{law}"),
     ),
     "several that need different evidence, or are counted, are reported one by one": (
-        (OFFICER, f"完成 #{{cases}}、#{{report}} {NUMBER}", "依据不同", "要报结哪一项", "1. ", "2. "),
+        (OFFICER, f"完成 #{{cases}}、#{{report}} {SHOWN}", "依据不同", "要报结哪一项", "1. ", "2. "),
         (OFFICER, "2", "已报结", "#{report}"),
         (OFFICER, "完成 #{study}、#{plan}", "依据不同"),
     ),
@@ -320,7 +321,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "第3项签收", "已签收"),
         (OFFICER, "4-5签收", "已签收"),
         (OFFICER, "1 done https://cj.gov.cn/b", "Reported", "#{cases}"),
-        (OFFICER, f"#{{report}}完成 {NUMBER}", "已报结", "#{report}"),
+        (OFFICER, f"#{{report}}完成 {SHOWN}", "已报结", "#{report}"),
         (SUPERVISOR, "待核", "待核验 2 项"),
         (SUPERVISOR, "1，2 销号", "#{cases}", "#{report}"),
         (OFFICER, "99 签收", "没有第 99 项"),
@@ -391,7 +392,7 @@ async def test_who_stands_in_is_told_reminded_and_named_in_the_ledger_and_no_ros
     assert said(talk, HEAD, "行政执法年度分析报告")[-1].text == said(talk, OFFICER, "行政执法年度分析报告")[-1].text
     await talk.hold(
         [
-            (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+            (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
             (HEAD, "详情 #{report}", "昌吉市城管局经办人（代昌吉市城管局负责人） 报结"),
             (HEAD, "委托 取消", "已收回"),
             (OFFICER, "待办", "没有在任岗位"),
@@ -459,7 +460,7 @@ async def test_a_downtime_over_the_last_day_skips_nothing_and_a_second_tick_does
 
 
 async def test_each_of_several_has_its_own_line_and_is_taken_back_alone(talk: Talk) -> None:
-    await talk.hold([(OFFICER, f"完成 #{{report}}、#{{law}} {NUMBER}", "已报结"), (OFFICER, "撤回", "已撤回")])
+    await talk.hold([(OFFICER, f"完成 #{{report}}、#{{law}} {SHOWN}", "已报结"), (OFFICER, "撤回", "已撤回")])
     assert [await acts(talk, "report"), await acts(talk, "law")] == [["report"], ["report", "undo"]]
 
 

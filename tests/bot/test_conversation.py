@@ -35,6 +35,7 @@ from tests.bot.talk import (
 )
 
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 
 
 @pytest.fixture(scope="module")
@@ -86,50 +87,80 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "evidence may be labelled": (
         (OFFICER, f"完成 2 文号：{NUMBER} 日期：1月4日 链接：https://cj.gov.cn/a", "已报结", "! 尚缺", "! 补报"),
-        (SUPERVISOR, "待核", f"依据材料：{NUMBER}、2026-01-04、https://cj.gov.cn/a"),
+        (SUPERVISOR, "待核", f"依据材料：报司法行政部门备案：{NUMBER}、2026-01-04；向社会公开：2026-01-04、https://cj.gov.cn/a"),
     ),
     "full-width digits, letters and brackets are read": (
-        (OFFICER, "完成　２　昌市城管［２０２６］３号", "已报结", "#{report}"),
+        (OFFICER, "完成　２　昌市城管［２０２６］３号　https://cj.gov.cn/a", "已报结", "#{report}"),
         (SUPERVISOR, "待核", NUMBER),
     ),
-    "what is missing is named": ((OFFICER, f"完成 2 {NUMBER}", "已报结", "尚缺：向社会公开"),),
+    "what a duty wants shown may be shown bit by bit, and is reported with the last of it": (
+        (OFFICER, f"完成 2 1月2日 {NUMBER}", "已记下", "还没有报结", "还缺：向社会公开（链接）", "免公开：理由"),
+        (OFFICER, "谢谢", "请回复“行政执法年度分析报告”", "向社会公开", "! 备案"),
+        (OFFICER, "详情 #{report}", "已签收", NUMBER, "补充依据"),
+        (SUPERVISOR, "待核", "没有待核验"),
+        (OFFICER, "完成 #{report} https://cj.gov.cn/a", "已报结", "#{report}", "! 补报"),
+        (SUPERVISOR, "待核", f"报司法行政部门备案：{NUMBER}、2026-01-02；向社会公开：https://cj.gov.cn/a"),
+        (OFFICER, "撤回", "已撤回", "已签收"),
+        (OFFICER, "撤回", "已撤回"),
+        (OFFICER, "详情 #{report}", f"! {NUMBER}、"),
+    ),
+    "what there is none of is said, with its reason": (
+        (OFFICER, f"完成 2 {NUMBER} 免公开", "请写明理由"),
+        (OFFICER, f"{NUMBER}；免公开：涉及商业秘密", "已报结"),
+        (SUPERVISOR, "待核", f"{NUMBER}；向社会公开：未附（免公开：涉及商业秘密）"),
+        (SUPERVISOR, "退回 #{report} 请公开", "已退回"),
+        (OFFICER, "完成 #{report} https://cj.gov.cn/a", "还缺：报司法行政部门备案（文号）"),
+        (OFFICER, "无文号，已当面报送", "已报结"),
+        (SUPERVISOR, "待核", "未附（无文号，已当面报送）", "https://cj.gov.cn/a"),
+    ),
+    "what does not apply at all is said so": (
+        (OFFICER, "完成 2 不适用：本单位上年未开展行政执法", "已报结"),
+        (SUPERVISOR, "待核", "未附（不适用：本单位上年未开展行政执法）"),
+    ),
+    "what there is none of, in English": (
+        (OFFICER, "done #{report} n/a", "Please say why"),
+        (OFFICER, f"{NUMBER}; not public: business secret", "Reported"),
+    ),
     "evidence is asked for, and only evidence is taken": (
         (OFFICER, "完成 2", "请回复“行政执法年度分析报告”", "文号", "链接"),
         (OFFICER, "好的", "请回复“行政执法年度分析报告”"),
         (OFFICER, "什么是文号？", "请回复“行政执法年度分析报告”"),
-        (OFFICER, "已经报上去了", "未作记录", "完成 #{report} 说明"),
+        (OFFICER, "已经报上去了", "未作记录", "无文号：…"),
         (OFFICER, "详情 #{report}", "依据："),
-        (OFFICER, NUMBER, "已报结", "#{report}"),
+        (OFFICER, SHOWN, "已报结", "#{report}"),
     ),
-    "words alone are evidence when they come with the command": ((OFFICER, "完成 2 已在公示栏张贴", "已报结", "尚缺"),),
+    "words that come with the command are kept, and are no document": (
+        (OFFICER, "完成 2 已在公示栏张贴", "已记下", "还缺：报司法行政部门备案（文号）、向社会公开（链接）"),
+        (OFFICER, "详情 #{report}", "已在公示栏张贴"),
+    ),
     "the command may be said again with what was missing": (
         (OFFICER, "完成 #{report}", "请回复"),
-        (OFFICER, f"完成 {NUMBER}", "已报结", "#{report}"),
+        (OFFICER, f"完成 {SHOWN}", "已报结", "#{report}"),
     ),
     "a question can be given up": (
         (OFFICER, "完成 #{report}", "取消"),
         (OFFICER, "取消", "已取消，未作记录"),
-        (OFFICER, NUMBER, "没有听懂"),
+        (OFFICER, SHOWN, "没有听懂"),
         (OFFICER, "cancel", "Nothing was being asked", "undo"),
     ),
     "a question is forgotten after half an hour": (
         (OFFICER, "完成 #{report}", "请回复"),
         (CLOCK, "2026-01-04 10:31"),
-        (OFFICER, NUMBER, "没有听懂"),
+        (OFFICER, SHOWN, "没有听懂"),
     ),
     "a day that does not exist is not recorded": (
-        (OFFICER, f"完成 2 {NUMBER} 2月30日", "没有“2月30日”这一天", "未作记录"),
+        (OFFICER, f"完成 2 {SHOWN} 2月30日", "没有“2月30日”这一天", "未作记录"),
         (OFFICER, "完成 2 2026-13-01", "没有“2026-13-01”这一天"),
         (OFFICER, "完成 2 2026-1-300", "没有“2026-1-300”这一天"),
-        (OFFICER, f"{NUMBER} 1月2日", "已报结", "2026年1月2日（周五）"),
+        (OFFICER, f"{SHOWN} 1月2日", "已报结", "2026年1月2日（周五）"),
     ),
     "a day to come is not recorded": (
-        (OFFICER, f"完成 2 {NUMBER} 明天", "2026年1月5日（周一）还没到", "未作记录"),
-        (OFFICER, f"完成 2 {NUMBER} 2026年2月1日", "还没到"),
-        (OFFICER, f"{NUMBER} 昨天", "已报结", "2026年1月3日（周六）", "补报"),
+        (OFFICER, f"完成 2 {SHOWN} 明天", "2026年1月5日（周一）还没到", "未作记录"),
+        (OFFICER, f"完成 2 {SHOWN} 2026年2月1日", "还没到"),
+        (OFFICER, f"{SHOWN} 昨天", "已报结", "2026年1月3日（周六）", "补报"),
     ),
     "around New Year a day without a year is the nearest one": (
-        (OFFICER, f"完成 2 {NUMBER} 12月30日", "完成日期记为 2025年12月30日（周二）"),
+        (OFFICER, f"完成 2 {SHOWN} 12月30日", "完成日期记为 2025年12月30日（周二）"),
     ),
     "days are written in many ways": (
         (OFFICER, "学法 20260103 甲", "2026年1月3日"),
@@ -155,11 +186,11 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "详情 年度分析报告 2025年度", "#{report}"),
         (OFFICER, "detail annual analysis report", "#{report}", "Ground"),
         (OFFICER, "详情：年度分析报告。", "#{report}"),
-        (OFFICER, f"完成 法治政府 年度报告 {NUMBER}", "已报结", "法治政府建设年度报告（部门）"),
-        (OFFICER, f"完成 年度分析报告，{NUMBER}", "已报结", "#{report}"),
+        (OFFICER, f"完成 法治政府 年度报告 {SHOWN}", "已报结", "法治政府建设年度报告（部门）"),
+        (OFFICER, f"完成 年度分析报告，{SHOWN}", "已报结", "#{report}"),
     ),
     "an ambiguous title offers choices, and what was said goes with the choice": (
-        (OFFICER, f"完成 计划 {NUMBER}", "项相近", "报结", "1. ", "2. "),
+        (OFFICER, f"完成 计划 {SHOWN}", "项相近", "报结", "1. ", "2. "),
         (OFFICER, "99", "请回复 1 至"),
         (OFFICER, "-1", "请回复 1 至"),
         (OFFICER, "不知道", "请回复 1 至"),
@@ -177,11 +208,11 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "1", "请说明要办什么"),
     ),
     "a guess is confirmed before it is acted on": (
-        (OFFICER, f"完成 案卷自平 {NUMBER}", "要报结的是这一项吗", "1. 执法案卷季度自评"),
+        (OFFICER, f"完成 案卷自平 {SHOWN}", "要报结的是这一项吗", "1. 执法案卷季度自评"),
         (OFFICER, "是", "已报结", "执法案卷季度自评"),
     ),
     "a number beyond the list is not acted on": (
-        (OFFICER, f"完成 3 {NUMBER}", "只有 2 项", "未作记录"),
+        (OFFICER, f"完成 3 {SHOWN}", "只有 2 项", "未作记录"),
         (OFFICER, "完成 0", "没有第 0 项"),
         (HEAD, "完成 1", "还没有列表"),
         (OFFICER, "完成 #999999999 x", "没有编号 #999999999"),
@@ -217,25 +248,25 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "what is not counted is not counted": ((OFFICER, "计数 #{report} 1月4日 x", "不是计数事项", "未作记录"),),
     "an act is taken back within ten minutes, one at a time": (
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (CLOCK, "2026-01-04 10:10"),
         (OFFICER, "撤回", "已撤回", "恢复为“待签收”", "台账号"),
         (OFFICER, "撤回", "没有10分钟内可撤回"),
     ),
     "an act is not taken back later": (
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (CLOCK, "2026-01-04 10:11"),
         (OFFICER, "撤回", "没有10分钟内可撤回", "台账号"),
     ),
     "nobody takes back what another has acted on": (
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (SUPERVISOR, "销号 #{report}", "已销号"),
         (OFFICER, "undo", "cannot be undone"),
         (SUPERVISOR, "undo", "Undone", "reported"),
     ),
     "a supervisor verifies, returns with a reason, and sees what remains": (
-        (OFFICER, f"完成 1 {NUMBER}", "已报结"),
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 1 {SHOWN}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (SUPERVISOR, "待核", "待核验 2 项", "1. 昌吉市城市管理局", "2. 昌吉市城市管理局"),
         (SUPERVISOR, "退回 2", "请回复退回昌吉市城市管理局“行政执法年度分析报告”"),
         (SUPERVISOR, "好的", "请回复退回"),
@@ -243,17 +274,17 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "销号 当月执法案件公示 城市管理局", "已销号", "没有其他待核验"),
         (OFFICER, "待办", "已退回"),
         (OFFICER, "详情 #{report}", "退回理由：逾期提交"),
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
     ),
     "several are verified at once": (
-        (OFFICER, f"完成 1 {NUMBER}", "已报结"),
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 1 {SHOWN}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (SUPERVISOR, "review", "await verification"),
         (SUPERVISOR, "verify 1 2", "Verified and closed", "Nothing else"),
         (SUPERVISOR, "close 1 2", "that cannot be done now"),
     ),
     "only the accountable unit answers": (
-        (SUPERVISOR, f"完成 #{{report}} {NUMBER}", "您不能代办", "昌吉市城管局经办人、昌吉市城管局负责人", "台账号"),
+        (SUPERVISOR, f"完成 #{{report}} {SHOWN}", "您不能代办", "昌吉市城管局经办人、昌吉市城管局负责人", "台账号"),
         (WATER, "> report:{report}", "您不能代办", "昌吉市城管局负责人"),
         (WATER, "> acknowledge:{report}", "您不能代办"),
         (WATER, "学法 #{study} 1月4日 x", "您不能代办"),
@@ -262,7 +293,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "学法 x", "负责人或经办人"),
     ),
     "nobody verifies their own work": (
-        (OFFICER, f"完成 2 {NUMBER}", "已报结"),
+        (OFFICER, f"完成 2 {SHOWN}", "已报结"),
         (HEAD, "销号 #{report}", "不能核验自己的任务", "昌吉市司法局执法监督员", "台账号"),
         (HEAD, "退回 #{report} x", "不能核验自己的任务"),
         (HEAD, "销号 年度分析报告", "您的岗位不能销号", "昌吉市司法局执法监督员"),
@@ -277,7 +308,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "a button pressed twice changes nothing the second time": (
         (OFFICER, "> report:{report}", "请回复"),
-        (OFFICER, NUMBER, "已报结"),
+        (OFFICER, SHOWN, "已报结"),
         (OFFICER, "> report:{report}", "现为“已报结”", "未作改动"),
         (SUPERVISOR, "> close:{report}", "已销号"),
         (SUPERVISOR, "> close:{report}", "现为“已销号”", "未作改动"),
@@ -329,6 +360,27 @@ async def test_dialogue(talk: Talk, table: tuple[Row, ...]) -> None:
     await talk.hold(table)
 
 
+async def test_where_the_head_confirms_the_officer_prepares_and_the_head_reports(talk: Talk) -> None:
+    talk.bot.inbox.around = dataclasses.replace(talk.bot.inbox.around, head_confirms=True)
+    await talk.hold(
+        [
+            (OFFICER, f"完成 #{{report}} {NUMBER}", "还缺：向社会公开（链接）", "! 负责人"),
+            (OFFICER, "https://cj.gov.cn/a", "已记下", "已请负责人（昌吉市城管局负责人）确认报结", "! 已报结"),
+            (SUPERVISOR, "待核", "没有待核验"),
+        ]
+    )
+    (asked,) = [sent for sent in talk.told(HEAD) if "请您确认报结" in sent.text]
+    (button,) = asked.buttons
+    await talk.hold([(HEAD, f"> {button.value}", "已报结", "#{report}"), (SUPERVISOR, "待核", NUMBER)])
+    await talk.hold([(HEAD, f"完成 #{{plan}} {SHOWN}", "已报结", "#{plan}")])
+
+
+async def test_an_officer_is_told_when_the_head_who_confirms_cannot_be_reached(talk: Talk) -> None:
+    talk.bot.inbox.around = dataclasses.replace(talk.bot.inbox.around, head_confirms=True)
+    await execute("DELETE FROM identity WHERE address = :head", head=HEAD)
+    await talk.hold([(OFFICER, f"完成 #{{report}} {SHOWN}", "负责人还收不到消息", "完成 #{report}")])
+
+
 ENGLISH: tuple[Row, ...] = (
     (OFFICER, "ack 1", "Acknowledged", "Ledger no.", "none overdue"),
     (OFFICER, "mine", "open", "Due"),
@@ -346,7 +398,7 @@ ENGLISH: tuple[Row, ...] = (
     (SUPERVISOR, "review", "Annual analysis report"),
     (SUPERVISOR, "return 1", "Reply with the reason"),
     (SUPERVISOR, "page two is missing", "Returned", "page two is missing"),
-    (OFFICER, "done #{report} [2026] 3", "Reported"),
+    (OFFICER, "done #{report} [2026] 3 https://cj.gov.cn/a", "Reported"),
     (SUPERVISOR, "verify #{report}", "Verified and closed"),
     (SUPERVISOR, "complete #{cases} x", "you cannot act for it"),
     (SUPERVISOR, "send back #{report} no", "Reply with the reason"),
@@ -400,7 +452,7 @@ async def test_a_reply_to_a_reminder_means_that_reminder(talk: Talk) -> None:
     two = await talk.says(OFFICER, "完成", reply_to=reminder.key)
     assert "要报结哪一项" in two
     assert "3. " not in two
-    assert talk.filled("#{report}") in await talk.says(OFFICER, f"完成 2 {NUMBER}", reply_to=reminder.key)
+    assert talk.filled("#{report}") in await talk.says(OFFICER, f"完成 2 {SHOWN}", reply_to=reminder.key)
     assert talk.filled("#{cases}") in await talk.says(OFFICER, "收到", reply_to=reminder.key)
 
 
@@ -408,7 +460,7 @@ async def test_a_reply_to_a_message_about_one_obligation_means_that_one(talk: Ta
     await talk.hold([(OFFICER, "详情 #{plan}", "年度学法计划")])
     detail = talk.told(OFFICER)[-1]
     await talk.hold([(OFFICER, "待办", "1. ")])
-    answer = await talk.says(OFFICER, f"完成 {NUMBER}", reply_to=detail.key)
+    answer = await talk.says(OFFICER, f"完成 {SHOWN}", reply_to=detail.key)
     assert talk.filled("#{plan}") in answer
     assert "已报结" in answer
 
@@ -453,7 +505,7 @@ async def test_a_number_in_the_list_of_the_overdue_means_that_line(talk: Talk) -
 async def test_refusals_stand_in_the_ledger_of_the_unit_they_were_about(talk: Talk) -> None:
     await talk.hold(
         [
-            (WATER, f"完成 #{{report}} {NUMBER}", "不能代办"),
+            (WATER, f"完成 #{{report}} {SHOWN}", "不能代办"),
             (HEAD, "待核", "不能核验"),
             (SUPERVISOR, "销号 #{mulei}", "不在您的监督范围"),
         ]
@@ -474,7 +526,7 @@ async def test_whose_post_has_ended_can_do_nothing(talk: Talk) -> None:
     await talk.hold(
         [
             (OFFICER, "待办", "没有在任岗位", "! 台账号"),
-            (OFFICER, f"完成 #{{report}} {NUMBER}", "没有在任岗位", "台账号"),
+            (OFFICER, f"完成 #{{report}} {SHOWN}", "没有在任岗位", "台账号"),
             (OFFICER, "done 1", "you hold no post", "Recorded in the ledger"),
             (OFFICER, "你好", "没有在任岗位"),
             (WATER, "完成 #{report} x", "可办理的人：昌吉市城管局负责人。"),
@@ -605,7 +657,7 @@ async def test_nasty_text_gets_an_answer_wherever_it_stands(talk: Talk, text: st
 
 
 async def test_ten_megabytes_are_kept_and_only_their_beginning_is_read(talk: Talk) -> None:
-    text = f"完成 2 {NUMBER} " + "长" * 10_000_000
+    text = f"完成 2 {SHOWN} " + "长" * 10_000_000
     assert "只读取了前 4000 字" in await talk.says(OFFICER, text)
     (row,) = await fetch("SELECT LENGTH(content) AS size FROM inbox ORDER BY id DESC LIMIT 1")
     assert row["size"] > 10_000_000
@@ -621,7 +673,7 @@ CALLING = (
 async def test_nobodys_words_call_everybody(talk: Talk, calling: str) -> None:
     await talk.hold(
         [
-            (OFFICER, f"完成 #{{report}} {NUMBER} {calling}", "已报结"),
+            (OFFICER, f"完成 #{{report}} {SHOWN} {calling}", "已报结"),
             (OFFICER, f"学法 1月4日 处罚法 {calling}", "已计数"),
             (OFFICER, "详情 会前学法", "处罚法"),
             (SUPERVISOR, "待核", NUMBER),
@@ -637,7 +689,7 @@ async def test_nobodys_words_call_everybody(talk: Talk, calling: str) -> None:
 async def test_braces_in_what_people_write_are_only_text(talk: Talk) -> None:
     await talk.hold(
         [
-            (OFFICER, f"完成 #{{report}} {NUMBER} {{title}} {{0}} %s", "已报结"),
+            (OFFICER, f"完成 #{{report}} {SHOWN} {{title}} {{0}} %s", "已报结"),
             (SUPERVISOR, "待核", "{title} {0} %s"),
             (SUPERVISOR, "退回 1 {reason} {unit.__class__}", "理由：{reason} {unit.__class__}"),
             (OFFICER, "详情 #{report}", "退回理由：{reason} {unit.__class__}"),

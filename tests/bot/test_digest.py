@@ -28,6 +28,7 @@ from tests.bot.talk import (
 )
 
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 SUNDAY_WORKED = "2026-01-04 10:00"
 
 
@@ -107,7 +108,7 @@ async def test_what_is_nearly_due_and_unacknowledged_is_told_and_what_waits_for_
         [
             (HEAD, "签收 #{cases}", "已签收"),
             (HEAD, "签收 #{report}", "已签收"),
-            (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+            (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
             (CLOCK, "2026-01-28 10:00"),
         ]
     )

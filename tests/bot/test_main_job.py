@@ -14,6 +14,7 @@ from tests.bot.talk import HEAD, OFFICER, SUPERVISOR, WATER, begun
 TITLE = "行政执法年度分析报告（2025年度）"
 ARTICLE = "《州依法行政办法》第三十五条第一款"
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 
 
 def reminded(play: Play, who: str) -> list[str]:
@@ -89,7 +90,7 @@ async def test_who_stays_silent_is_reminded_up_the_ladder(database_url: str) -> 
 async def test_what_was_reported_is_no_longer_reminded_and_what_was_returned_is_again(database_url: str) -> None:
     async with playing(database_url) as play:
         await play.go_to("2026-01-04 10:00")
-        assert "已报结" in await play.says(OFFICER, f"完成 2 {NUMBER}")
+        assert "已报结" in await play.says(OFFICER, f"完成 2 {SHOWN}")
         await play.go_to("2026-01-23 10:00")
         assert reminded(play, HEAD) == []
         assert "已退回" in await play.says(SUPERVISOR, "退回 年度分析报告 缺少公开链接")
@@ -100,12 +101,15 @@ async def test_what_was_reported_is_no_longer_reminded_and_what_was_returned_is_
 async def test_an_entry_says_who_did_what_through_which_channel(database_url: str) -> None:
     async with playing(database_url) as play:
         await play.go_to("2026-01-04 10:00")
-        await play.says(OFFICER, f"完成 2 {NUMBER} 1月3日")
+        await play.says(OFFICER, f"完成 2 {SHOWN} 1月3日")
         (entry,) = await fetch("SELECT actor, action, channel, payload FROM entry WHERE action = 'report'")
         payload = json.loads(entry["payload"])
         assert entry["channel"] == "webchat"
         assert payload["name"] == "昌吉市城管局经办人"
-        assert payload["evidence"] == [{"date": "2026-01-03", "number": NUMBER}]
+        shown = {"date": "2026-01-03", "shown": "2026-01-04"}
+        assert payload["evidence"] == [
+            {"slot": "filed", "number": NUMBER, **shown}, {"slot": "published", "link": "https://cj.gov.cn/a", **shown},
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize("rows", [1, 5])

@@ -15,7 +15,8 @@ from duties import obligations
 from duties.errors import RefusedError
 from duties.ledger import Act, StreamRef
 from duties.model import Actor, Evidence, Role
-from duties.obligations import Done
+from duties.obligations import Done, Reporting
+from duties.registry import EvidenceSlot
 from duties.store import chains, changing, reading
 from duties.store.chains import StaleError
 from duties.store.database import execute, fetch, transaction
@@ -290,6 +291,48 @@ async def test_of_two_who_act_at_once_one_is_asked_again_and_nothing_is_lost() -
     assert sum(isinstance(one, Done) for one in done) == 1
     assert all(isinstance(one, Done | StaleError | RefusedError) for one in done)
     assert len(await lines()) == 1
+
+
+FILED, PUBLISHED = (
+    EvidenceSlot(slot=name, title=name, title_en=name, needs=(need, "date"))
+    for name, need in (("filed", "number"), ("published", "link"))
+)
+BOTH = Reporting((FILED, PUBLISHED))
+
+
+async def shows(evidence: Evidence, by: Reporting = BOTH, role: Role = Role.HEAD, day: str = DAY) -> Done:
+    one = await only()
+    async with transaction():
+        return await obligations.report(somebody((role, one.unit_id)), one.id, evidence, moment(day), by)
+
+
+@pytest.mark.usefixtures("store")
+async def test_what_is_shown_bit_by_bit_is_done_on_the_last_day_it_names() -> None:
+    first = await shows(Evidence(number="1号", done_on=date(2026, 1, 15)))
+    assert (first.action, first.obligation.state, first.obligation.done_on) == ("show", "acknowledged", None)
+    last = (await shows(Evidence(link="https://a", done_on=date(2026, 2, 3)), day="2026-02-05")).obligation
+    assert (last.state, last.done_on, last.backdated) == ("reported", date(2026, 2, 3), True)
+    await give_back("2026-02-06")
+    assert (await shows(Evidence(link="https://b"), day="2026-02-09")).obligation.state == "acknowledged"
+    assert await reading.evidence_of(last.id) == [{"slot": "published", "link": "https://b", "shown": "2026-02-09"}]
+
+
+@pytest.mark.usefixtures("store")
+async def test_where_the_head_confirms_an_officer_prepares_and_the_heads_word_reports() -> None:
+    by = Reporting((FILED,), head_confirms=True)
+    prepared = await shows(Evidence(number="1号"), by, Role.OFFICER)
+    assert (prepared.action, prepared.obligation.state) == ("show", "acknowledged")
+    assert (await shows(Evidence(), by, Role.OFFICER)).action == "show"
+    made = await shows(Evidence(), by, Role.HEAD, "2026-01-21")
+    assert (made.action, made.obligation.done_on) == ("report", date(2026, 1, 20))
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("store")
+async def test_two_who_show_different_parts_at_once_lose_neither() -> None:
+    await asyncio.gather(shows(Evidence(number="1号")), shows(Evidence(link="https://a")))
+    assert (await only()).state == "reported"
+    assert [one["slot"] for one in await reading.evidence_of((await only()).id)] == ["filed", "published"]
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

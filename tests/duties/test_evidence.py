@@ -1,0 +1,118 @@
+"""What an answer shows of what a duty wants, and what is lacking still."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duties.evidence import Kept, added, completed_on, lacking
+from duties.model import Evidence
+from duties.registry import EvidenceSlot
+
+TODAY = date(2026, 1, 20)
+NUMBER, LINK = "甲〔2026〕1号", "https://cj.gov.cn/a"
+
+
+def slot(name: str, *needs: str) -> EvidenceSlot:
+    return EvidenceSlot.model_validate({"slot": name, "title": name, "title_en": name, "needs": needs})
+
+
+FILED, PUBLISHED = slot("filed", "number", "date"), slot("published", "link", "date")
+RECORD, PHOTOS = slot("record", "date", "note"), slot("photos")
+REPORT = (FILED, PUBLISHED)
+
+
+def after(slots: tuple[EvidenceSlot, ...], *answers: Evidence) -> list[Kept]:
+    kept: list[Kept] = []
+    for answer in answers:
+        kept = [*added(slots, kept, answer, TODAY)]
+    return kept
+
+
+def wanted(slots: tuple[EvidenceSlot, ...], *answers: Evidence) -> dict[str, tuple[str, ...]]:
+    return {lack.slot.slot: lack.needs for lack in lacking(slots, after(slots, *answers))}
+
+
+@pytest.mark.parametrize(
+    ("slots", "answer", "still"),
+    [
+        (REPORT, Evidence(), {"filed": ("number",), "published": ("link",)}),
+        (REPORT, Evidence(number=NUMBER), {"published": ("link",)}),
+        (REPORT, Evidence(link=LINK), {"filed": ("number",)}),
+        (REPORT, Evidence(number=NUMBER, link=LINK), {}),
+        (REPORT, Evidence(done_on=TODAY), {"filed": ("number",), "published": ("link",)}),
+        (REPORT, Evidence(note="已报送"), {"filed": ("number",), "published": ("link",)}),
+        (REPORT, Evidence(empty=True), {}),
+        (REPORT, Evidence(number=NUMBER, exempt="免公开：秘密", exempt_from="link"), {}),
+        (REPORT, Evidence(number=NUMBER, exempt="无文号", exempt_from="number"), {"published": ("link",)}),
+        (REPORT, Evidence(exempt="不适用：无", exempt_from="all"), {}),
+        ((RECORD,), Evidence(done_on=TODAY), {}),
+        ((RECORD,), Evidence(number=NUMBER), {}),
+        ((RECORD,), Evidence(note="抽查12件"), {}),
+        ((RECORD,), Evidence(), {"record": ("date", "note")}),
+        ((PHOTOS,), Evidence(), {"photos": ("note",)}),
+        ((PHOTOS,), Evidence(note="见附件"), {}),
+        ((FILED, RECORD), Evidence(number=NUMBER), {"record": ("date", "note")}),
+        ((FILED, RECORD), Evidence(number=NUMBER, note="12人参加"), {}),
+        ((FILED, RECORD), Evidence(number=NUMBER, done_on=TODAY), {"record": ("date", "note")}),
+        ((FILED, PHOTOS), Evidence(number=NUMBER, done_on=TODAY), {"photos": ("note",)}),
+    ],
+)  # fmt: skip
+def test_a_slot_is_filled_by_the_parts_it_wants(
+    slots: tuple[EvidenceSlot, ...], answer: Evidence, still: dict[str, tuple[str, ...]]
+) -> None:
+    assert wanted(slots, answer) == still
+
+
+def test_what_was_shown_stays_when_more_is_shown() -> None:
+    kept = after(REPORT, Evidence(number=NUMBER, done_on=TODAY), Evidence(link=LINK, note="门户网站"))
+    assert kept == [
+        {"slot": "filed", "number": NUMBER, "date": "2026-01-20", "shown": "2026-01-20"},
+        {"slot": "published", "link": LINK, "note": "门户网站", "shown": "2026-01-20"},
+    ]
+
+
+def test_a_reason_that_excuses_nothing_is_kept_as_words() -> None:
+    (kept,) = after((FILED,), Evidence(number=NUMBER, note="已存档", exempt="免公开：秘密", exempt_from="link"))
+    assert kept["note"] == "已存档 免公开：秘密"
+
+
+def test_without_slots_every_answer_is_kept() -> None:
+    kept = after((), Evidence(number=NUMBER), Evidence(note="补"))
+    assert [one.get("number") or one.get("note") for one in kept] == [NUMBER, "补"]
+
+
+DAYS = st.one_of(st.none(), st.integers(-40, 0).map(lambda days: TODAY + timedelta(days)))
+ANSWERS = st.lists(
+    st.tuples(
+        st.builds(
+            Evidence, number=st.sampled_from(["", NUMBER]), done_on=DAYS, link=st.sampled_from(["", LINK]),
+            note=st.sampled_from(["", "说明"]),
+        ),
+        st.integers(0, 30),
+    ),
+    max_size=6,
+)  # fmt: skip
+SLOTS = st.lists(st.sampled_from([FILED, PUBLISHED, RECORD, PHOTOS]), min_size=1, unique_by=lambda one: one.slot)
+
+
+@given(SLOTS.map(tuple), ANSWERS)
+def test_it_is_complete_on_the_last_day_any_of_it_was_done(
+    slots: tuple[EvidenceSlot, ...], answers: list[tuple[Evidence, int]]
+) -> None:
+    kept: list[Kept] = []
+    today = TODAY
+    for answer, later in answers:
+        today += timedelta(days=later)
+        before = {lack.slot.slot for lack in lacking(slots, kept)}
+        kept = [*added(slots, kept, answer, today)]
+        assert {lack.slot.slot for lack in lacking(slots, kept)} <= before
+    if not lacking(slots, kept):
+        named = [date.fromisoformat(one.get("date") or one["shown"]) for one in kept]
+        assert completed_on(kept, today) == max(named) <= today
+
+
+@given(SLOTS.map(tuple), st.permutations([Evidence(number=NUMBER), Evidence(link=LINK), Evidence(note="说明")]))
+def test_the_order_of_answers_does_not_matter(slots: tuple[EvidenceSlot, ...], answers: list[Evidence]) -> None:
+    assert not wanted(slots, *answers)
