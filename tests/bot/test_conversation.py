@@ -101,7 +101,11 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "完成 #{report} https://cj.gov.cn/a", "已报结", "#{report}", "! 补报"),
         (SUPERVISOR, "待核", f"报司法行政部门备案：{NUMBER}、2026-01-02；向社会公开：https://cj.gov.cn/a"),
         (OFFICER, "撤回", "已撤回", "已签收"),
-        (OFFICER, "撤回", "已撤回"),
+        (OFFICER, "详情 #{report}", NUMBER, "! https://cj.gov.cn/a"),
+    ),
+    "what was shown in part is taken back like any act": (
+        (OFFICER, f"完成 2 1月2日 {NUMBER}", "已记下"),
+        (OFFICER, "撤回", "已撤回", "待签收"),
         (OFFICER, "详情 #{report}", f"! {NUMBER}、"),
     ),
     "what there is none of is said, with its reason": (

@@ -78,9 +78,9 @@ def test_a_reason_that_excuses_nothing_is_kept_as_words() -> None:
     assert kept["note"] == "已存档 免公开：秘密"
 
 
-def test_without_slots_every_answer_is_kept() -> None:
-    kept = after((), Evidence(number=NUMBER), Evidence(note="补"))
-    assert [one.get("number") or one.get("note") for one in kept] == [NUMBER, "补"]
+def test_without_slots_the_last_answer_is_kept() -> None:
+    (kept,) = after((), Evidence(number=NUMBER), Evidence(note="补"), Evidence())
+    assert kept == {"note": "补", "shown": "2026-01-20"}
 
 
 DAYS = st.one_of(st.none(), st.integers(-40, 0).map(lambda days: TODAY + timedelta(days)))
