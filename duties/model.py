@@ -82,6 +82,19 @@ OPEN_STATES = (State.PENDING, State.ACKNOWLEDGED, State.RETURNED)
 """The unit still owes something: these are reminded, and overdue after the due day."""
 
 
+class ShareState(StrEnum):
+    """Where a co-responsible unit's share in another's obligation stands."""
+
+    PENDING = "pending"
+    ACKNOWLEDGED = "acknowledged"
+    ANSWERED = "answered"
+    RELEASED = "released"
+
+
+OPEN_SHARES = (ShareState.PENDING, ShareState.ACKNOWLEDGED)
+"""The partner still has to answer: until then the lead cannot report."""
+
+
 class Status(StrEnum):
     """How the registry treats one provision."""
 

@@ -7,6 +7,7 @@ of the catalogue; the caller records it.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -14,18 +15,23 @@ from typing import Any
 from duties.errors import RefusedError
 from duties.evidence import added, completed_on, lacking
 from duties.ledger import Act, StreamRef
-from duties.model import OPEN_STATES, Actor, Evidence, Obligation, Role, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Evidence, Obligation, Role, State
 from duties.registry import EvidenceSlot
-from duties.store import case_rows, chains, changing, planned, reading, statements
+from duties.store import case_rows, chains, changing, planned, reading, share_rows, statements
+from duties.store.share_rows import TAKEN_BACK, Change
 
 UNDO_WINDOW = timedelta(minutes=10)
-UNDOABLE = frozenset(
-    {"acknowledge", "report", "count", "close", "return", "waive", "unwaive", "note", "assign", "show"}
-)
+UNDOABLE = frozenset({
+    "acknowledge", "show", "report", "count", "close", "return", "waive", "unwaive", "note", "assign",
+    "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
+})  # fmt: skip
 HOLDERS = (Role.HEAD, Role.OFFICER)
+DONE = (State.REPORTED, State.CLOSED)
 SYSTEM_ACTOR = Actor(0, "system", ())
 TOPIC, REASON = 255, 255
 """What the columns hold; the ledger keeps the whole text."""
+LEAD = 0
+"""Stands for the obligation itself in what an entry touched, beside the partners' units."""
 DAYS = ("done_on", "waived_until")
 """What stands in the ledger as text and in the row as a day."""
 
@@ -58,7 +64,8 @@ class Done:
     entry: int
     action: str
     undone: str = ""
-    """The action that an undo took back."""
+    """The action that an undo took back; `partners` are the units whose part was put back."""
+    partners: tuple[int, ...] = ()
 
 
 async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
@@ -77,6 +84,7 @@ async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: 
     one = await _found(number)
     await _must_hold(actor, one, at, "report")
     _must_be(one, *OPEN_STATES)
+    await must_be_answered(one)
     if evidence.done_on and evidence.done_on > at.today:
         raise RefusedError("refused-future", day=evidence.done_on)
     before = [] if one.state == State.RETURNED else await reading.evidence_of(number)
@@ -84,9 +92,16 @@ async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: 
     if lacking(by.slots, shown) or (by.head_confirms and not actor.holds(one.unit_id, Role.HEAD)):
         return await _moved(actor, one, at, "show", State.ACKNOWLEDGED, {"evidence": shown}, evidence=shown)
     done_on = completed_on(shown, at.today)
-    columns = {"done_on": done_on, "backdated": done_on < at.today, "evidence": shown}
+    columns: dict[str, Any] = {"done_on": done_on, "backdated": done_on < at.today, "evidence": shown}
     payload = {"evidence": shown, "done_on": done_on.isoformat()}
     return await _moved(actor, one, at, "report", State.REPORTED, payload, **columns)
+
+
+async def must_be_answered(one: Obligation) -> None:
+    """Refuse while a co-responsible unit has not answered: each must, before the lead may report."""
+    if missing := await share_rows.unanswered(one.id):
+        since = [(share.unit, share.since) for share in missing]
+        raise RefusedError("refused-partners-open", number=one.id, n=len(missing), missing=since, unit_id=one.unit_id)
 
 
 async def count(actor: Actor, number: int, topic: str, on: date, at: Moment, amount: int = 1) -> Done:
@@ -121,8 +136,13 @@ async def close(actor: Actor, number: int, at: Moment) -> Done:
     return await _moved(actor, one, at, "close", State.CLOSED)
 
 
-async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
-    """退回: back to work, with a reason. The reminders start again, and the next wave tells the unit."""
+async def give_back(
+    actor: Actor, number: int, reason: str, at: Moment, parts: Sequence[Change] = ()
+) -> Done:  # fmt: skip
+    """退回: back to work, with a reason. The reminders start again, and the next wave tells the unit.
+
+    `parts` are partners' shares that are to be answered anew.
+    """
     one = await _found(number)
     await _must_supervise(actor, one, at, "return")
     _must_be(one, State.REPORTED, State.CLOSED)
@@ -130,7 +150,7 @@ async def give_back(actor: Actor, number: int, reason: str, at: Moment) -> Done:
     last = [row for row in await reading.counts(number) if row["amount"]][-1:]
     if last:
         columns["tally"] = max(0, one.tally - last[0]["amount"])  # what completed it no longer counts
-    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, **columns)
+    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, parts=parts, **columns)
     if last:
         await changing.uncount(last[0]["id"], done.entry)
     await statements.stir(one.term_id)
@@ -192,9 +212,11 @@ async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
     return await _moved(actor, one, at, "note", state, {"note": text})
 
 
-async def remark(actor: Actor, one: Obligation, at: Moment, action: str, payload: dict[str, Any]) -> Done:
-    """A line in an obligation's chain that changes nothing about it: what was asked for, what was answered."""
-    return await _moved(actor, one, at, action, one.state, payload)
+async def remark(
+    actor: Actor, one: Obligation, at: Moment, action: str, payload: dict[str, Any], parts: Sequence[Change] = ()
+) -> Done:  # fmt: skip
+    """A line in an obligation's chain that changes nothing about it: what was asked for, what a partner did."""
+    return await _moved(actor, one, at, action, one.state, payload, parts=parts)
 
 
 async def may_ask(actor: Actor, one: Obligation, at: Moment, action: str) -> None:
@@ -221,23 +243,66 @@ async def may_assign(actor: Actor, one: Obligation, at: Moment) -> None:
 
 
 async def undo(actor: Actor, at: Moment) -> Done:
-    """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since."""
+    """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since.
+
+    What partners do does not touch what the lead did, nor one partner what another did.
+    """
     entry = await chains.last_act_of(_name(actor), UNDOABLE, at.now - UNDO_WINDOW)
     if entry is None or entry["kind"] != "obligation":
         raise RefusedError("refused-nothing-to-undo")
-    if entry["seq"] != entry["head_seq"]:
+    said = json.loads(entry["payload"])
+    touched = _touched(entry["action"], said)
+    if entry["seq"] != entry["head_seq"] and await _acted_since(entry, touched):
         raise RefusedError("refused-acted-since", number=entry["ref"])
     one = await _found(entry["ref"])
-    before = json.loads(entry["payload"])["before"]
+    parts = await _put_back(one, said.get("shares", ()))
+    before = said["before"] if LEAD in touched else _standing(one, await reading.evidence_of(one.id))
     columns = {**before, **{name: date.fromisoformat(before[name]) for name in DAYS if before[name]}}
     state = State(columns.pop("state"))
+    await _must_stay_answered(one, state, parts)
     if state in OPEN_STATES and one.state not in OPEN_STATES:
         columns["planned_at"] = at.now
-    done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, **columns)
+    done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, parts=parts, **columns)
+    if await _acted_since(entry, touched, but=done.entry):
+        raise chains.StaleError(f"obligation {one.id} moved")  # while this waited for its turn to write
     await changing.reverse_count(entry["id"], done.entry)
     await changing.recount(entry["id"])
     await statements.stir(one.term_id)
     return replace(done, undone=str(entry["action"]))
+
+
+async def _acted_since(entry: Mapping[str, Any], touched: frozenset[int], but: int = 0) -> bool:
+    """Whether a later line of the chain changed what an entry changed; the line `but` is not looked at."""
+    since = await chains.after(entry["stream_id"], entry["seq"])
+    return any(touched & _touched(row["action"], json.loads(row["payload"])) for row in since if row["id"] != but)
+
+
+def _touched(action: str, said: Mapping[str, Any]) -> frozenset[int]:
+    """What an entry changed: the partners' parts by unit, and the obligation itself unless it was a partner's act."""
+    units = [int(part["unit_id"]) for part in said.get("shares", ())]
+    alone = action.startswith("share-") or (action == "undo" and units and said["before"] == said["after"])
+    return frozenset(units if alone else [LEAD, *units])
+
+
+async def _must_stay_answered(one: Obligation, state: State, parts: Sequence[Change]) -> None:
+    """No undo may leave a part open in what is reported: the lead has reported on what that partner answered."""
+    opened = {part.unit_id for part in parts if part.after["state"] in OPEN_SHARES}
+    settled = {part.unit_id for part in parts} - opened
+    if state in DONE:
+        opened |= {share.unit_id for share in await share_rows.unanswered(one.id)} - settled
+    if opened and state not in OPEN_STATES:
+        raise RefusedError("refused-acted-since", number=one.id)
+
+
+async def _put_back(one: Obligation, parts: Sequence[Mapping[str, Any]]) -> list[Change]:
+    """The partners' parts as they were before an act."""
+    changes = []
+    for part in parts:
+        share = await share_rows.found(one.id, int(part["unit_id"]))
+        assert share is not None, "a share is never deleted"
+        before = part["before"] or {**part["after"], "state": "released", "reason": TAKEN_BACK}
+        changes.append(Change(share.unit_id, share.unit, share.standing, before))
+    return changes
 
 
 async def cancel(number: int, reason: str, now: datetime) -> None:
@@ -321,7 +386,7 @@ def _standing(one: Obligation, evidence: list[dict[str, Any]]) -> dict[str, Any]
 
 async def _moved(
     actor: Actor, one: Obligation, at: Moment, action: str, state: State, payload: dict[str, Any] | None = None,
-    **columns: Any,
+    *, parts: Sequence[Change] = (), **columns: Any,
 ) -> Done:  # fmt: skip
     before = _standing(one, await reading.evidence_of(one.id))
     changed = {name: value for name, value in columns.items() if name in before}
@@ -331,8 +396,14 @@ async def _moved(
     named = {} if actor is SYSTEM_ACTOR else {"name": actor.name}
     if whose := actor.acts_for(one.unit_id):
         named["for"] = whose
-    act = Act(_name(actor), action, at.channel, {**(payload or {}), **named, **facts})
+    shares = {"shares": [part.told() for part in parts]} if parts else {}
+    act = Act(_name(actor), action, at.channel, {**(payload or {}), **named, **facts, **shares})
     entry = await chains.append(StreamRef("obligation", one.id), act, at.now)
     if not await changing.move(one, state, **columns):
         raise chains.StaleError(f"obligation {one.id} moved")
-    return Done(await _found(one.id), entry, action)
+    for part in parts:
+        if not await share_rows.apply(one.id, part, at.now):
+            raise chains.StaleError(f"the part of unit {part.unit_id} in obligation {one.id} moved")
+    if state in DONE and one.state not in DONE and await share_rows.any_open(one.id):
+        raise chains.StaleError(f"obligation {one.id} got a partner")  # after its row was locked: planning may be late
+    return Done(await _found(one.id), entry, action, partners=tuple(part.unit_id for part in parts))

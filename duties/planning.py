@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from duties import obligations
+from duties import obligations, shares
 from duties.ledger import SYSTEM, Act
 from duties.model import Term
 from duties.registry import CountedRule, Duty, Registry, Scope
@@ -30,6 +30,8 @@ class Planned:
     added: int = 0
     cancelled: int = 0
     reopened: int = 0
+    partners: int = 0
+    """Parts of co-responsible units added, released or taken back."""
     moved: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -88,6 +90,9 @@ async def _plan_term(duty: Duty, scope: Scope, term: Term, run: _Run) -> int:
     tags = await _binding_tags(row.id, scope)
     await _fill(row.id, tags, target, run, siblings=len(duty.scope) > 1)
     await _follow_members(row.id, tags, run)
+    if scope.joint:
+        partners = await shares.follow(row.id, _partner_tags(scope, tags), run.now, run.today)
+        run.result.partners += partners.added + partners.released + partners.regained
     if target > 1:
         await _prorate(row.id, tags, target, term)
     units, held = await statements.members(row.id)
@@ -109,6 +114,11 @@ async def _binding_tags(term: int, scope: Scope) -> tuple[str, ...]:
         if await statements.has_members(term, (tag,)):
             return (tag,)
     return tags[-1:]
+
+
+def _partner_tags(scope: Scope, leading: tuple[str, ...]) -> tuple[str, ...]:
+    """The tags of a joint duty that do not lead it: their units answer too."""
+    return tuple(str(tag) for tag in scope.tags if str(tag) not in leading)
 
 
 async def _fill(term: int, tags: tuple[str, ...], target: int, run: _Run, *, siblings: bool) -> None:

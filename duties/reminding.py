@@ -11,13 +11,15 @@ from duties.ladder import Touch, Window, touches
 from duties.ledger import SYSTEM, Act
 from duties.model import Audience, State
 from duties.registry import CountedRule, EventRule, Registry
-from duties.store import case_rows, chains, planned, statements
+from duties.store import case_rows, chains, planned, share_rows, statements
 from duties.store.database import transaction
 from duties.store.planned import PlannedTerm
 from duties.store.statements import Raising
 from duties.workdays import WorkCalendar
 
 FRESH = (State.PENDING, State.RETURNED)
+PARTNERS = (Audience.OFFICER, Audience.HEAD)
+"""Whom of a co-responsible unit a rung speaks to; its supervisor hears of it with the lead's."""
 LATE_AFTER = 60
 """Minutes after the last office opened from which a wave of the same day counts as late."""
 
@@ -60,8 +62,9 @@ async def raise_due(registry: Registry, workdays: WorkCalendar, at: Instant) -> 
     await _look_again(registry, workdays)
     waves: dict[str, int] = {}
     waiting = await planned.awaiting_wave(at.today)
+    shared = await share_rows.terms_shared() if waiting else frozenset[int]()
     for term in waiting:
-        if raised := await _raise_term(registry, workdays, term, at):
+        if raised := await _raise_term(registry, workdays, term, at, shared=term.id in shared):
             waves[f"{term.duty} {term.label} {term.jurisdiction}"] = raised
     if at.complete:
         await planned.raised(waiting, at.today)
@@ -93,7 +96,9 @@ async def _look_again(registry: Registry, workdays: WorkCalendar) -> None:
             await planned.stir_all()
 
 
-async def _raise_term(registry: Registry, workdays: WorkCalendar, term: PlannedTerm, at: Instant) -> int:
+async def _raise_term(
+    registry: Registry, workdays: WorkCalendar, term: PlannedTerm, at: Instant, *, shared: bool
+) -> int:
     through = term.raised_through
     passed = term_touches(registry, workdays, term, at.today)
     new = [touch for touch in passed if through is None or touch.day > through]
@@ -103,6 +108,8 @@ async def _raise_term(registry: Registry, workdays: WorkCalendar, term: PlannedT
             late = at.midnight(touch.day) if _late(touch, at) else None
             when = Raising(at.now, at.minute, states, superseded, late)
             raised += await statements.insert_reminders(term.id, touch, audience, when) * (not superseded)
+            if shared and audience in PARTNERS:
+                raised += await share_rows.insert_reminders(term.id, touch, str(audience), when) * (not superseded)
     return raised
 
 

@@ -71,13 +71,22 @@ async def history(ref: StreamRef) -> list[dict[str, Any]]:
 async def last_act_of(actor: str, actions: Iterable[str], since: datetime) -> dict[str, Any] | None:
     """A person's newest line of these actions since an instant, not undone yet, with the chain it stands on."""
     rows = await fetch(
-        "SELECT e.id, e.at, e.action, e.payload, s.kind, s.ref, s.seq AS head_seq, e.seq FROM entry e"
+        "SELECT e.id, e.at, e.action, e.payload, s.kind, s.ref, s.seq AS head_seq, e.seq, e.stream_id FROM entry e"
         " JOIN stream s ON s.id = e.stream_id WHERE e.actor = :actor AND e.at >= :since AND e.action IN :actions"
-        " AND NOT EXISTS (SELECT 1 FROM entry u WHERE u.stream_id = e.stream_id AND u.seq = e.seq + 1"
-        " AND u.action = 'undo') ORDER BY e.id DESC LIMIT 1",
+        " AND NOT EXISTS (SELECT 1 FROM entry u WHERE u.stream_id = e.stream_id AND u.seq > e.seq"
+        " AND u.action = 'undo' AND u.payload LIKE '%\"of\":' || CAST(e.id AS VARCHAR(20)) || ',%')"
+        " ORDER BY e.id DESC LIMIT 1",
         actor=actor, since=since, actions=sorted(actions),
     )  # fmt: skip
     return rows[0] if rows else None
+
+
+async def after(stream: int, seq: int) -> list[dict[str, Any]]:
+    """What was written to a chain after a line: id, action, payload."""
+    return await fetch(
+        "SELECT id, action, payload FROM entry WHERE stream_id = :stream AND seq > :seq ORDER BY seq",
+        stream=stream, seq=seq,
+    )  # fmt: skip
 
 
 async def lines() -> AsyncIterator[Line]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from tortoise.migrations.executor import MigrationExecutor, PlanStep
 from tortoise.transactions import in_transaction
 
 from duties.errors import DutyError
-from duties.model import State
 
 Rows = list[dict[str, Any]]
 _NAME = re.compile(r"(?<![:\w]):(\w+)")
@@ -276,7 +276,7 @@ async def execute_many(sql: str, rows: Sequence[dict[str, Any]]) -> None:
     await client().execute_many(text, [[_plain(row[name]) for name, _ in order] for row in rows])
 
 
-def literal(states: Iterable[State]) -> str:
+def literal(states: Iterable[StrEnum]) -> str:
     """States as the statement's own text: SQLite uses a partial index only where its condition stands word for word."""
     return f"({', '.join(repr(str(state)) for state in states)})"
 

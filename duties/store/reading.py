@@ -173,6 +173,31 @@ async def supervisor_of(number: int) -> int | None:
     return int(row["supervisor_id"]) if row["supervisor_id"] is not None else None
 
 
+async def overseen(number: int) -> str | None:
+    """The path of the subtree that a unit's supervisor looks after."""
+    rows = await fetch(
+        "SELECT COALESCE(p.path, s.path) AS over FROM unit u JOIN unit s ON s.id = u.supervisor_id"
+        " LEFT JOIN unit p ON p.id = s.parent_id WHERE u.id = :id",
+        id=number,
+    )
+    return str(rows[0]["over"]) if rows else None
+
+
+async def supervisors_of_both(one: str, other: str, today: date) -> list[str]:
+    """Who looks after a subtree in which both of these paths lie, by name."""
+    rows = await fetch(
+        """
+        SELECT DISTINCT n.name FROM post p JOIN person n ON n.id = p.person_id JOIN unit u ON u.id = p.unit_id
+        LEFT JOIN unit parent ON parent.id = u.parent_id
+        WHERE p.role = 'supervisor' AND :one LIKE COALESCE(parent.path, u.path) || '%'
+          AND :other LIKE COALESCE(parent.path, u.path) || '%'
+          AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today) ORDER BY n.name
+        """,
+        one=one, other=other, today=today,
+    )  # fmt: skip
+    return [row["name"] for row in rows]
+
+
 async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:
     """A unit's tags, and the jurisdictions it lies in."""
     tags = await fetch("SELECT tag FROM unit_tag WHERE unit_id = :unit", unit=unit)

@@ -22,6 +22,8 @@ _MEMBER = f"""
 """
 """A unit owes a term when, as known today, it has the tag on the due day."""
 
+LEVEL_MEMBER = f"({_MEMBER} AND u.jurisdiction = l.jurisdiction AND u.id <> l.id)"
+"""A unit `u` answers for a term beside its leader `l`: it owes by its tags, and is of the same level."""
 
 _ELSEWHERE = """
     AND NOT EXISTS (
@@ -122,7 +124,7 @@ async def set_target(obligation: int, target: int) -> None:
 
 
 async def members(term: int) -> tuple[int, str]:
-    """How many units hold a term, and their ids and targets in order as one text (hashed by the caller)."""
+    """How many units hold a term, and their ids, targets and partners in order as one text (hashed by the caller)."""
     share = "CAST(unit_id AS TEXT) || ':' || CAST(target AS TEXT)"
     joined = f"group_concat({share}, ',')" if dialect() == "sqlite" else f"string_agg({share}, ',' ORDER BY unit_id)"
     rows = await fetch(
@@ -130,7 +132,17 @@ async def members(term: int) -> tuple[int, str]:
         " (SELECT unit_id, target FROM obligation WHERE term_id = :term ORDER BY unit_id) AS held",
         term=term,
     )
-    return int(rows[0]["units"]), str(rows[0]["ids"] or "")
+    return int(rows[0]["units"]), str(rows[0]["ids"] or "") + await _partners(term)
+
+
+async def _partners(term: int) -> str:
+    """Which units planning made partners of which, as one text; nothing for a term that is not joint."""
+    rows = await fetch(
+        "SELECT o.unit_id AS lead, s.unit_id AS partner FROM obligation o JOIN share s ON s.obligation_id = o.id"
+        " WHERE o.term_id = :term AND s.added = 'plan' ORDER BY o.unit_id, s.unit_id",
+        term=term,
+    )
+    return "".join(f";{row['lead']}+{row['partner']}" for row in rows)
 
 
 @dataclass(frozen=True, slots=True)

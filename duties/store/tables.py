@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from duties.model import Basis, Force, Role, State
+from duties.model import Basis, Force, Role, ShareState, State
 from duties.store.fields import UtcDatetimeField, json_field
 
 
@@ -154,6 +154,23 @@ class Obligation(Model):
         table = "obligation"
 
 
+class Share(Model):
+    """What a co-responsible unit (配合单位) owes in another unit's obligation. Unique on exactly that."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    unit_id = fields.BigIntField()
+    state = fields.CharEnumField(ShareState, max_length=16)
+    added = fields.CharField(16, description="by whom: plan, lead or supervisor")
+    since = UtcDatetimeField(description="since when it is open: when added, returned or reopened")
+    done_on = fields.DateField(null=True)
+    evidence = json_field(default=list)
+    reason = fields.CharField(255, default="")
+
+    class Meta:
+        table = "share"
+
+
 class Count(Model):
     """One count towards a counted duty: a meeting, a class, an attestation. `undone_by` names a reversing entry."""
 
@@ -208,7 +225,7 @@ class Reminder(Model):
     obligation_id = fields.BigIntField()
     due = fields.DateField()
     rung = fields.CharField(8)
-    audience = fields.CharField(16)
+    audience = fields.CharField(16, description="a role; for a share's unit with the share's number: head/12")
     tone = fields.CharField(16)
     severity = fields.IntField()
     late = fields.BooleanField()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from duties.ledger import SYSTEM, Fault
-from duties.store import case_rows, chains, statements
+from duties.store import case_rows, chains, share_rows, statements
 from duties.store.database import as_date, fetch
 from duties.store.planned import silent_counts
 
@@ -15,7 +15,7 @@ PAGE = 5_000
 
 async def silent_changes() -> list[Fault]:
     """Rows that are not what the ledger last said: moved due days, vanished units, obligations changed behind it."""
-    return [*await _terms(), *await _unheard(), *[fault async for fault in _changed()]]
+    return [*await _terms(), *await _unheard(), *[fault async for fault in _changed()], *await _shares()]
 
 
 async def _terms() -> list[Fault]:
@@ -53,7 +53,7 @@ def _term_faults(term: Mapping[str, Any], known: Mapping[str, Any] | None, units
     if known["due"] != as_date(term["due"]).isoformat():
         faults.append(f"is due {as_date(term['due'])}; the ledger says {known['due']}")
     if known["digest"] != hashlib.sha256(held.encode()).hexdigest():
-        faults.append(f"has {units} units; the ledger says {known['units']}, or other units or targets")
+        faults.append(f"has {units} units; the ledger says {known['units']}, or other units, targets or partners")
     return faults
 
 
@@ -89,6 +89,22 @@ async def _changed() -> AsyncIterator[Fault]:
         if len(rows) < PAGE:
             return
         after = rows[-1]["ref"]
+
+
+async def _shares() -> list[Fault]:
+    """Partners' parts that are not what the ledger last said of them; those planning made, as long as nobody acted."""
+    said: dict[tuple[int, int], dict[str, Any]] = {}
+    for row in await share_rows.lines():
+        for part in _payload(row).get("shares", ()):
+            said[row["ref"], part["unit_id"]] = part["after"]
+    faults = []
+    for row in await share_rows.written():
+        place = f"obligation:{row['obligation_id']} partner {row['unit_id']}"
+        found, known = share_rows.kept(row), said.pop((row["obligation_id"], row["unit_id"]), share_rows.UNTOUCHED)
+        different = [name for name, value in found.items() if value != known.get(name)]
+        if different:
+            faults.append(Fault(place, f"{', '.join(different)}: not what the ledger says"))
+    return [*faults, *(Fault(f"obligation:{one} partner {unit}", "is gone") for one, unit in said)]
 
 
 def _differences(row: Mapping[str, Any]) -> str:

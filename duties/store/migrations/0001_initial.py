@@ -152,7 +152,12 @@ class Migration(migrations.Migration):
                 ("obligation_id", fields.BigIntField()),
                 ("due", fields.DateField()),
                 ("rung", fields.CharField(max_length=8)),
-                ("audience", fields.CharField(max_length=16)),
+                (
+                    "audience",
+                    fields.CharField(
+                        max_length=16, description="a role; for a share's unit with the share's number: head/12"
+                    ),
+                ),
                 ("tone", fields.CharField(max_length=16)),
                 ("severity", fields.IntField()),
                 ("late", fields.BooleanField()),
@@ -176,6 +181,36 @@ class Migration(migrations.Migration):
                 ("state", fields.CharField(max_length=16)),
             ],
             options={"table": "request", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Share",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("unit_id", fields.BigIntField()),
+                ("state", fields.CharField(max_length=16)),
+                ("added", fields.CharField(max_length=16, description="by whom: plan, lead or supervisor")),
+                (
+                    "since",
+                    UtcDatetimeField(
+                        description="since when it is open: when added, returned or reopened",
+                        auto_now=False,
+                        auto_now_add=False,
+                    ),
+                ),
+                ("done_on", fields.DateField(null=True)),
+                (
+                    "evidence",
+                    fields.JSONField(
+                        default=list,
+                        encoder=functools.partial(dumps, ensure_ascii=False, sort_keys=True),
+                        decoder=loads,
+                    ),
+                ),
+                ("reason", fields.CharField(default="", max_length=255)),
+            ],
+            options={"table": "share", "app": "duties", "pk_attr": "id"},
             bases=["Model"],
         ),
         ops.CreateModel(
