@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.conversation.ask import Surroundings
 from bot.conversation.rates import counted_codes
-from bot.store import figures
+from bot.store import figures, shared
 from bot.store.asked import Asked, Kind
 from bot.store.figures import Which
 from bot.store.oversight import Narrow, View
@@ -79,7 +79,25 @@ Rows = list[dict[str, Any]]
 
 
 async def _overdue(of: Question) -> Rows:
-    return await _listed(of, Which(due_to=of.today - timedelta(days=1), only_open=True))
+    listed = await _listed(of, Which(due_to=of.today - timedelta(days=1), only_open=True))
+    return [*listed, *await _shares(of, "overdue")]
+
+
+async def _shares(of: Question, kind: shared.Kind) -> Rows:
+    """What partners have not answered, after the obligations and named as what it is: they are no obligations."""
+    rows = await shared.listed(of.view, kind, of.today, LONGEST + 1, of.asked.narrow)
+    return [_share(of, row) for row in rows]
+
+
+def _share(of: Question, row: dict[str, Any]) -> dict[str, Any]:
+    since = row["since"].astimezone(of.zone).date()
+    return {
+        "unit": row["unit"], "title": of.title(row["duty"]), "term": term(row["term"], of.asked.language),
+        "due": row["due"], "left": (row["due"] - of.today).days, "id": row["id"], "told": since,
+        "state": of.say("cell-share", share=of.say(f"share-{row['state']}"), lead=row["lead"]),
+        "days": (of.today - since).days, "workdays": of.around.workdays.between(since, of.today),
+        "ground": ground(of.registry, row["duty"], row["jurisdiction"]) if row["duty"] in of.registry.by_code else "",
+    }  # fmt: skip
 
 
 async def _due(of: Question) -> Rows:
@@ -90,7 +108,8 @@ async def _unit(of: Question) -> Rows:
     """What was left open in earlier years, then all of this year's."""
     new_year = date(of.today.year, 1, 1)
     older = await _listed(of, Which(due_to=new_year - timedelta(days=1), only_open=True))
-    return [*older, *await _listed(of, Which(due_from=new_year, due_to=date(of.today.year, 12, 31)))]
+    year = await _listed(of, Which(due_from=new_year, due_to=date(of.today.year, 12, 31)))
+    return [*older, *year, *await _shares(of, "open")]
 
 
 async def _duty(of: Question) -> Rows:
@@ -125,7 +144,7 @@ async def _unacknowledged(of: Question) -> Rows:
         told = row["told"].astimezone(of.zone).date()
         since = {"told": told, "days": (of.today - told).days, "workdays": of.around.workdays.between(told, of.today)}
         found.append({**_obligation(of, row), **since})
-    return found
+    return [*found, *await _shares(of, "unacknowledged")]
 
 
 async def _progress(of: Question) -> Rows:

@@ -26,11 +26,20 @@ BY_ITSELF = frozenset({MEMBERSHIP, TAKEN_BACK})
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A partner's part after an act, with the obligation it belongs to and the entry's number."""
+    """A partner's part after an act, and what was recorded in the obligation's chain."""
 
     share: Share
-    obligation: Obligation
-    entry: int
+    done: Done
+
+    @property
+    def obligation(self) -> Obligation:
+        """The obligation it belongs to."""
+        return self.done.obligation
+
+    @property
+    def entry(self) -> int:
+        """The number of the line in the ledger."""
+        return self.done.entry
 
 
 async def add(actor: Actor, duty: Duty, number: int, unit: int, at: Moment) -> Part:
@@ -203,7 +212,7 @@ async def _released(
 
 async def _recorded(actor: Actor, one: Obligation, at: Moment, action: str, change: Change, **said: Any) -> Part:
     done = await obligations.remark(actor, one, at, action, {"partner": change.unit, **said}, (change,))
-    return Part(await _share(one, change.unit_id), done.obligation, done.entry)
+    return Part(await _share(one, change.unit_id), done)
 
 
 def _change(share: Share, after: dict[str, Any]) -> Change:

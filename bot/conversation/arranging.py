@@ -2,11 +2,11 @@
 
 from datetime import date
 
-from bot.conversation import find, news, refusal
+from bot.conversation import find, news, partners, refusal
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.telling import echo
 from bot.store import addressees, reach
-from bot.wording.grammar import LONGEST_TOPIC, NOBODY, DayError, is_courtesy, is_question, read_period
+from bot.wording.grammar import LONGEST_TOPIC, NOBODY, DayError, as_partner, is_courtesy, is_question, read_period
 from duties import delegating, obligations
 from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Obligation, Role, State
@@ -43,6 +43,8 @@ async def assign(ask: Ask) -> Reply:
     if len(meant.obligations) > 1:
         return find.choose(ask, "assign", meant.obligations, meant.rest)
     one = meant.obligations[0]
+    if (partner := as_partner(meant.rest)) is not None:
+        return await partners.named(ask, one, partner)
     await obligations.may_assign(ask.actor, one, ask.at)
     if meant.rest.lower() in NOBODY:
         return await _cleared(ask, one)

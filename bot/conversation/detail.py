@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from bot.conversation import find
+from bot.conversation import find, partners
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.supervisor import view
 from bot.conversation.telling import evidence_shown, is_counted, slots, status, wanted
@@ -12,7 +12,7 @@ from bot.conversation.waiving import lasting
 from bot.store import oversight
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
-from duties.model import OPEN_STATES, Force, Obligation, Role, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Force, Obligation, Role, ShareState, State
 from duties.registry import Duty, Provision, StandingRule
 from duties.store import reading
 from duties.store.chains import history
@@ -21,7 +21,7 @@ from duties.store.database import Rows
 HISTORY = 6
 BY_ITSELF = frozenset({"lapsed", "membership", "withdrawn"})
 """Reasons that are no person's words."""
-SAID = ("note", "to", "said")
+SAID = ("note", "to", "said", "partner")
 """What of an entry people are shown beside the act: how far the work is, whom it was given to, what was asked."""
 CITED = 4
 COUNTED = 12
@@ -36,18 +36,21 @@ async def detail(ask: Ask) -> Reply:
     if len(meant.obligations) > 1:
         return find.choose(ask, "detail", meant.obligations, meant.rest)
     one = meant.obligations[0]
-    if not view(ask).sees(one.unit_id, one.unit_path):
+    part = (await partners.parts(ask, (one,), *ShareState)).get(one.id)
+    if part is None and not view(ask).sees(one.unit_id, one.unit_path):
         raise RefusedError("refused-not-yours-to-see", unit=one.unit, unit_id=one.unit_id, action="detail")
     lines = [
         *await _what(ask, one),
         *await _checklist(ask, one, ask.duty(one.duty), meant.rest),
         *await _done(ask, one),
     ]
-    return Reply("\n".join(line for line in lines if line), _buttons(ask, one), about=(one.id,))
+    buttons = partners.buttons(ask, one, part) or _buttons(ask, one)
+    return Reply("\n".join(line for line in lines if line), buttons, about=(one.id,))
 
 
 async def _candidates(ask: Ask) -> Sequence[Obligation]:
-    return await find.own(ask) or await find.watched(ask, find.ACTIVE)
+    own = [*await find.own(ask), *await partners.owed(ask, *OPEN_SHARES)]
+    return own or await find.watched(ask, find.ACTIVE)
 
 
 async def _what(ask: Ask, one: Obligation) -> list[str]:
@@ -108,7 +111,12 @@ async def _done(ask: Ask, one: Obligation) -> list[str]:
     elif one.reason:
         known = one.reason in BY_ITSELF
         lines.append(ask.say(f"reason-{one.reason}") if known else ask.say("detail-reason", text=one.reason))
-    return [*lines, *await _assigned(ask, one), *(_entry(ask, row) for row in happened[-HISTORY:])]
+    return [
+        *lines,
+        *await _assigned(ask, one),
+        *await partners.detail(ask, one),
+        *(_entry(ask, row) for row in happened[-HISTORY:]),
+    ]
 
 
 def _waiver(ask: Ask, one: Obligation, happened: Rows) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.conversation import find, news, refusal
+from bot.conversation import find, news, partners, refusal
 from bot.conversation.arranging import acting, mark
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.cases import consequences
@@ -18,13 +18,16 @@ from duties import cases, obligations
 from duties.cases import Law
 from duties.errors import RefusedError
 from duties.evidence import lacking
-from duties.model import OPEN_STATES, Evidence, Obligation, Role, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Evidence, Obligation, Role, ShareState, State
 from duties.obligations import Done, Reporting
 from duties.registry import Duty, StandingRule
-from duties.store import reading
+from duties.store import reading, share_rows
+from duties.store.share_rows import Share
 
 LISTED = 12
 """Lines of a list: more do not fit a phone."""
+PARTNERED = 6
+"""Lines of shares beside them."""
 UNSEEN = (State.PENDING, State.RETURNED)
 TOLD_TO_UNIT = frozenset({"waive", "unwaive", "assign"})
 """Acts that others were told of at once: they must hear that these were taken back."""
@@ -37,30 +40,59 @@ async def acknowledge(ask: Ask) -> Reply:
     meant = await _acknowledged(ask)
     if isinstance(meant, Reply):
         return meant
-    todo = [one for one in meant.obligations if one.state in UNSEEN]
+    parts = await partners.parts(ask, meant.obligations, ShareState.PENDING)
+    todo = [one for one in meant.obligations if one.state in UNSEEN or one.id in parts]
     if not todo:
         return await _nothing_new(ask, meant)
-    done, refused = await refusal.each(todo, lambda number: obligations.acknowledge(ask.actor, number, ask.at))
+
+    async def act(number: int) -> Done:
+        if number in parts:
+            return await partners.acknowledged(ask, number, parts[number])
+        return await obligations.acknowledge(ask.actor, number, ask.at)
+
+    done, refused = await refusal.each(todo, act)
+    shared = [one for one in done if one.obligation.id in parts]
+    own = [one for one in done if one.obligation.id not in parts]
     key = "next-report" if len(done) == 1 else "next-reports"
-    notes = [await refusal.told(ask, "acknowledge", one) for one in refused]
-    return await echo(ask, "echo-acknowledge", done, [*notes, ask.say(key, id=done[0].obligation.id)])
+    notes = [*partners.echoed(ask, shared, parts), *[await refusal.told(ask, "acknowledge", one) for one in refused]]
+    reply = await echo(ask, "echo-acknowledge", own, [*notes, ask.say(key, id=done[0].obligation.id)])
+    return replace(reply, about=tuple(one.obligation.id for one in done))
+
+
+async def _unseen(ask: Ask) -> list[Obligation]:
+    """What the asker may acknowledge: the unit's own work, and its shares in that of others."""
+    return _each_once(await find.own(ask, UNSEEN), await partners.owed(ask, ShareState.PENDING))
+
+
+async def _reportables(ask: Ask) -> list[Obligation]:
+    return _each_once(await find.own(ask, OPEN_STATES), await partners.owed(ask, *OPEN_SHARES))
+
+
+def _each_once(*found: Sequence[Obligation]) -> list[Obligation]:
+    return list({one.id: one for some in found for one in some}.values())
 
 
 async def _acknowledged(ask: Ask) -> Found | Reply:
     if ask.words.lower() in EVERYTHING:
-        return Found(tuple(await find.own(ask, UNSEEN)))
+        return Found(tuple(await _unseen(ask)))
     if ask.words or ask.named or not ask.reminded:
-        return await find.meant(ask, "acknowledge", lambda: find.own(ask, UNSEEN))
+        return await find.meant(ask, "acknowledge", lambda: _unseen(ask))
     listed = await find.numbered(ask, ask.listed, "")
     if isinstance(listed, Reply):
         return listed
     # A person with two posts may be told of others' work and their own in one message: only the own is acknowledged.
-    return Found(tuple(one for one in listed.obligations if one.unit_id in ask.units) or listed.obligations)
+    shared = await partners.parts(ask, listed.obligations, *OPEN_SHARES)
+    own = (one for one in listed.obligations if one.unit_id in ask.units or one.id in shared)
+    return Found(tuple(own) or listed.obligations)
 
 
 async def _nothing_new(ask: Ask, meant: Found) -> Reply:
+    parts = await partners.parts(ask, meant.obligations, *ShareState)
     for one in meant.obligations:
-        await refusal.must_hold(ask, one, "acknowledge")
+        if one.id in parts and len(meant.obligations) == 1:
+            return partners.already(ask, one, parts[one.id])
+        if one.id not in parts:
+            await refusal.must_hold(ask, one, "acknowledge")
     if len(meant.obligations) != 1:
         return Reply(ask.say("acknowledged-all", n=len(meant.obligations)))
     return Reply(ask.say("acknowledged-already", **ask.facts(meant.obligations[0])), about=(meant.obligations[0].id,))
@@ -68,9 +100,28 @@ async def _nothing_new(ask: Ask, meant: Found) -> Reply:
 
 async def report(ask: Ask) -> Reply:
     """完成: with what shows it; asks for that when nothing was given."""
-    meant = await find.meant(ask, "report", lambda: find.own(ask, OPEN_STATES))
+    meant = await find.meant(ask, "report", lambda: _reportables(ask))
     if isinstance(meant, Reply):
         return meant
+    return await _as_partner(ask, meant) or await _as_lead(ask, meant)
+
+
+async def _as_partner(ask: Ask, meant: Found) -> Reply | None:
+    """The answer of a co-responsible unit, if that is what the asker owes here."""
+    parts = await partners.parts(ask, meant.obligations, *ShareState)
+    theirs = [
+        one
+        for one in meant.obligations
+        if one.id in parts and (parts[one.id].state in OPEN_SHARES or one.unit_id not in ask.units)
+    ]
+    if not theirs:
+        return None
+    if len(meant.obligations) > 1:
+        return find.choose(ask, "report", meant.obligations, meant.rest)
+    return await partners.answer(ask, theirs[0], parts[theirs[0].id], meant.rest)
+
+
+async def _as_lead(ask: Ask, meant: Found) -> Reply:
     one = meant.obligations[0]
     duty = ask.duty(one.duty)
     if len(meant.obligations) > 1:
@@ -103,6 +154,7 @@ async def _reportable(ask: Ask, meant: Sequence[Obligation]) -> tuple[list[Oblig
     for one in meant:
         try:
             await refusal.must_hold(ask, one, "report", *OPEN_STATES)
+            await obligations.must_be_answered(one)
             todo.append(one)
         except RefusedError as reason:
             refused.append(reason)
@@ -204,27 +256,40 @@ async def mine(ask: Ask) -> Reply:
     if not ask.units:
         return await _watching(ask)
     own = await find.own(ask)
+    parts = await share_rows.held_by(ask.units, ask.today)
     open_now = [one for one in own if one.state in OPEN_STATES]
     waiting = len(own) - len(open_now)
     reported = ask.say("mine-waiting", n=waiting) if waiting else ""
-    if not open_now:
+    if not open_now and not parts:
         return Reply("\n".join([*acting(ask), ask.say("mine-none", waiting=reported)]))
     late = sum(one.overdue(ask.today) for one in open_now)
     head = ask.say("mine-head-late" if late else "mine-head", n=len(open_now), late=late, waiting=reported)
     open_now.sort(key=lambda one: one.assignee != ask.actor.person_id)
     shown = open_now[:LISTED]
-    return Reply(
-        "\n".join([*acting(ask), head, *_lines(ask, shown, len(open_now))]),
-        items=tuple(one.id for one in shown),
-        found=len(open_now),
-    )
+    lines, shared = await _partnered(ask, parts, len(shown) + 1)
+    text = [*acting(ask), head, *_lines(ask, shown, len(open_now)), *lines, ask.say("mine-foot")]
+    items = (*(one.id for one in shown), *shared)
+    return Reply("\n".join(text), items=items, found=len(open_now) + len(parts))
 
 
 def _lines(ask: Ask, shown: Sequence[Obligation], found: int) -> list[str]:
     lines = [item(ask, number, one) + mark(ask, one) for number, one in enumerate(shown, 1)]
     if found > len(shown):
         lines.append(ask.say("mine-more", n=found - len(shown)))
-    return [*lines, ask.say("mine-foot")]
+    return lines
+
+
+async def _partnered(ask: Ask, parts: Sequence[Share], first: int) -> tuple[list[str], tuple[int, ...]]:
+    """What the asker's units owe as partners, numbered on, and the obligations these numbers stand for."""
+    if not parts:
+        return [], ()
+    lines, items = [ask.say("shares-head", n=len(parts))], []
+    for number, part in enumerate(parts[:PARTNERED], first):
+        one = await reading.obligation(part.obligation_id)
+        assert one is not None
+        lines.append(partners.item(ask, number, one, part))
+        items.append(one.id)
+    return lines, tuple(items)
 
 
 async def _watching(ask: Ask) -> Reply:
@@ -238,7 +303,8 @@ async def _watching(ask: Ask) -> Reply:
 async def undo(ask: Ask) -> Reply:
     """撤回: take back the last act."""
     done = await obligations.undo(ask.actor, ask.at)
-    if done.obligation.state in OPEN_STATES:
+    await partners.undone(ask, done)
+    if done.obligation.state in OPEN_STATES and not done.undone.startswith("share-"):
         await cases.unfollowed(ask.actor, Law(ask.registry, ask.around.workdays), done.obligation.id, ask.at)
     if done.undone in TOLD_TO_UNIT:
         act, state = say(f"act-{done.undone}"), say(f"state-{done.obligation.state}")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from bot import tickets
+from bot.conversation import partners
 from bot.conversation.ask import OWN_PAGE, Ask, Reply
 from bot.conversation.narrow import Narrowed, about, narrowed
 from bot.conversation.supervisor import view
@@ -104,8 +105,10 @@ async def unacknowledged(ask: Ask) -> Reply:
     found, units = await figures.unacknowledged_counted(seen, limits.narrow)
     question = Asked("unacknowledged", limits.narrow, ask.language)
     lines = unknown(ask, limits)
+    partnered = await partners.unanswered(ask, seen, "unacknowledged", limits.narrow)
     if not found:
-        return offered(ask, [*lines, ask.say("unacknowledged-none", about=about(ask, limits))], question, found=0)
+        none = ask.say("unacknowledged-none", about=about(ask, limits))
+        return offered(ask, [*lines, none, *partnered], question, found=len(partnered))
     rows = await figures.unacknowledged(seen, limits.narrow, ITEMS)
     lines.append(ask.say("unacknowledged-head", n=found, units=units, about=about(ask, limits)))
     for number, row in enumerate(rows, 1):
@@ -117,7 +120,7 @@ async def unacknowledged(ask: Ask) -> Reply:
                 workdays=ask.around.workdays.between(told, ask.today),
             )
         )  # fmt: skip
-    lines += more(ask, found - len(rows))
+    lines += [*more(ask, found - len(rows)), *partnered]
     return offered(ask, lines, question, found=found, items=tuple(row["id"] for row in rows))
 
 
@@ -150,6 +153,7 @@ async def _profile(ask: Ask, seen: View, limits: Narrowed, one: dict[str, Any]) 
         ask.say("unit-year", year=ask.today.year, n=year.found, on_time=year.on_time, late=year.late, open=year.open),
         *([ask.say("unit-nearest")] if nearest else []),
         *(item(ask, number, row, now) for number, row in enumerate(nearest, 1)),
+        *await partners.unanswered(ask, seen, "open", narrow),
         *await _posts(ask, one["id"]),
     ]
     question = Asked("unit", narrow, ask.language)

@@ -12,9 +12,14 @@ from duties.obligations import Done, Moment
 from duties.store import chains, reading
 from duties.store.database import savepoint
 
-NAMED_BY = {"state": "state", "action": "act", "paper": "paper", "standing": "standing"}
+NAMED_BY = {"state": "state", "action": "act", "paper": "paper", "standing": "standing", "share": "share"}
 """Facts that are codes, and the family of sentences that names them."""
-SUPERVISORS_COULD = frozenset({"refused-own-work", "refused-waive-own", "refused-not-supervisor", "refused-post"})
+SUPERVISORS_COULD = frozenset({
+    "refused-own-work", "refused-waive-own", "refused-not-supervisor", "refused-post", "refused-partners-open",
+    "refused-share-lead", "refused-share-planned", "refused-share-not-mine", "refused-share-released",
+})  # fmt: skip
+PEOPLE = ("who", "heads", "both")
+"""Facts that name people, of whom there may be none."""
 
 
 async def must_hold(ask: Ask, one: Obligation, action: str, *states: State) -> None:
@@ -79,8 +84,12 @@ def _said(ask: Ask, facts: dict[str, object]) -> dict[str, Any]:
     said |= {name: ask.say(f"{family}-{said[name]}") for name, family in NAMED_BY.items() if name in said}
     if "offered" in said:
         said["offered"] = [ask.say(f"paper-{one}") for one in said["offered"]]
-    if "who" in said:
-        said["who"] = said["who"] or ask.say("who-nobody")
+    if "missing" in said:
+        zone = ask.at.now.tzinfo
+        said["missing"] = [
+            ask.say("share-missing", unit=unit, since=since.astimezone(zone).date()) for unit, since in said["missing"]
+        ]
+    said |= {name: said[name] or ask.say("who-nobody") for name in PEOPLE if name in said}
     return said
 
 

@@ -3,17 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from bot.conversation import find, refusal
+from bot.conversation import find, partners, refusal
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
 from bot.conversation.narrow import Narrowed, about, narrowed
 from bot.conversation.telling import evidence_shown, offered, remaining_waiting
-from bot.store import oversight
+from bot.store import oversight, shared
 from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.groups import Row, grouped
-from duties import obligations
+from duties import obligations, shares
 from duties.errors import RefusedError
 from duties.model import Role, State
 from duties.registry import EventRule
@@ -49,6 +49,7 @@ async def overdue(ask: Ask) -> Reply:
         lines.append(ask.say("overdue-head", n=found, units=units, about=about(ask, limits), day=ask.today))
         listed, items = await _listed(ask, seen, limits, found)
         lines += listed
+    lines += await partners.unanswered(ask, seen, "overdue", limits.narrow)
     if waiting:
         key = "overdue-waiting" if ask.holds(Role.SUPERVISOR) else "overdue-waiting-others"
         lines.append(ask.say(key, n=waiting))
@@ -63,10 +64,14 @@ async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[l
         lines.append(
             ask.say("overdue-worst", units=[ask.say("overdue-unit", unit=r["unit"], n=r["found"]) for r in worst])
         )
+    missing = await shared.missing([row["id"] for row in late])
     rows = [
-        Row(number, r["id"], r["duty"], r["term"], r["due"], r["unit"], r["state"], r["jurisdiction"])
+        Row(
+            number, r["id"], r["duty"], r["term"], r["due"], r["unit"], r["state"], r["jurisdiction"],
+            missing=missing.get(r["id"], ()),
+        )
         for number, r in enumerate(late, 1)
-    ]
+    ]  # fmt: skip
     lines += grouped(rows, ask.registry, ask.today, ask.language)
     if found > len(late):
         lines.append(ask.say("overdue-more", n=found - len(late)))
@@ -136,9 +141,12 @@ async def _given_back(ask: Ask, meant: Found) -> Reply:
     rule = ask.duty(one.duty).rule
     if isinstance(rule, EventRule) and rule.lapses and ask.today > one.due:
         raise RefusedError("refused-right-over", number=one.id, due=one.due)
-    reason = meant.rest[:LONGEST_TOPIC]
+    partner, said = await partners.returned(one, meant.rest)
+    reason = said[:LONGEST_TOPIC]
     if not reason or is_courtesy(reason) or (ask.asked and is_question(reason)):
         return Reply(ask.say("reason-wanted", **ask.facts(one)), question=ask.question("reason", "return", one.id))
-    done = await obligations.give_back(ask.actor, one.id, reason, ask.at)
-    echo = ask.say("echo-return", entry=done.entry, reason=reason, **ask.facts(done.obligation))
-    return Reply("\n".join([echo, await remaining_waiting(ask, View(trees=trees(ask)))]), about=(one.id,))
+    done = await shares.give_back(ask.actor, one.id, (partner.unit_id,) if partner else (), reason, ask.at)
+    echo = [ask.say("echo-return", entry=done.entry, reason=reason, **ask.facts(done.obligation))]
+    if partner:
+        echo.append(await partners.told_returned(ask, done, partner, reason))
+    return Reply("\n".join([*echo, await remaining_waiting(ask, View(trees=trees(ask)))]), about=(one.id,))

@@ -16,6 +16,7 @@ from bot.conversation import (
     holder,
     inviting,
     letters,
+    partners,
     questions,
     rates,
     scoring,
@@ -88,6 +89,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), ACTING, holder.mine, reads=True, usual=True),
     Command("note", ("进展",), ("update", "progress note"), HOLDERS, arranging.note),
     Command("assign", ("转办",), ("assign",), (Role.HEAD,), arranging.assign),
+    Command("share-add", ("配合", "配合单位", "协办"), ("partner",), (Role.HEAD, Role.SUPERVISOR), partners.share),
     Command(
         "ask-waiver", ("申请免办",), ("request waiver", "ask waiver"), HOLDERS, asking.ask_waiver,
     ),
@@ -119,6 +121,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("close", ("销号", "核销"), ("close", "verify"), SUPERVISORS, supervisor.close, usual=True),
     Command("return", ("退回",), ("return", "send back"), SUPERVISORS, supervisor.give_back, usual=True),
     Command("waive", ("免办",), ("waive",), SUPERVISORS, waiving.waive),
+    Command("share-release", ("免配合",), ("release partner", "release"), SUPERVISORS, partners.release),
     Command("approve", ("同意",), ("approve",), SUPERVISORS, asking.approve),
     Command("reject", ("不同意",), ("reject",), SUPERVISORS, asking.reject),
     Command("unwaive", ("恢复办理",), ("unwaive",), SUPERVISORS, waiving.unwaive),

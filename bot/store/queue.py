@@ -65,6 +65,12 @@ class Owed:
     """The day of the event, for a case; `document` is its letter's number, `was_due` the deadline it had before."""
     document: str = ""
     was_due: date | None = None
+    share: int = 0
+    """The co-responsible unit's share that this speaks of, where `partner` is told and not the lead; 0 for the lead."""
+    share_state: str = ""
+    partner: str = ""
+    missing: tuple[str, ...] = ()
+    """The partners that have not answered, as a supervisor is told."""
 
 
 _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
@@ -80,6 +86,19 @@ _ADDRESSED = f"""
     WHERE NOT m.superseded AND {_HELD}
       AND NOT EXISTS (SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND i.person_id = p.person_id)
 """
+
+_OF_SHARE = "m.audience IN ('head/' || CAST(s.id AS VARCHAR(16)), 'officer/' || CAST(s.id AS VARCHAR(16)))"
+_SHARE_ROLE = "CASE WHEN m.audience LIKE 'head/%' THEN 'head' ELSE 'officer' END"
+_PARTNERS_ADDRESSED = f"""
+    INSERT INTO notice_item (reminder_id, person_id, outcome)
+    SELECT DISTINCT m.id, p.person_id, ''
+    FROM share s CROSS JOIN obligation o CROSS JOIN reminder m CROSS JOIN post p
+    WHERE o.id = s.obligation_id AND m.obligation_id = s.obligation_id AND {_OF_SHARE}
+      AND p.unit_id = s.unit_id AND p.role = {_SHARE_ROLE}
+      AND s.state IN ('pending', 'acknowledged') AND NOT m.superseded AND {_HELD}
+      AND NOT EXISTS (SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND i.person_id = p.person_id)
+"""
+"""The same for co-responsible units. It begins at what they have to answer: rarely anything at all."""
 
 
 async def address_reminders(today: date) -> int:
@@ -99,6 +118,10 @@ async def address_reminders(today: date) -> int:
                     f"{_ADDRESSED} AND m.id BETWEEN :first AND :last ON CONFLICT DO NOTHING",
                     first=first, last=last, today=today,
                 )  # fmt: skip
+                added += await execute(
+                    f"{_PARTNERS_ADDRESSED} AND m.id BETWEEN :first AND :last ON CONFLICT DO NOTHING",
+                    first=first, last=last, today=today,
+                )  # fmt: skip
         if len(marked) < SLICE:
             return added
 
@@ -108,20 +131,23 @@ async def address_unsaid(today: date) -> int:
 
     Looks at every reminder of what is open: for the day's first tick and for a changed roster.
     """
-    return await execute(
-        f"""
-        {_ADDRESSED}
-          AND o.state IN ('pending', 'acknowledged', 'returned')
-          AND NOT EXISTS (
-            SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND (i.outcome NOT IN ('', 'left')
-              OR (i.outcome = '' AND EXISTS (
-                SELECT 1 FROM post q WHERE q.person_id = i.person_id AND q.role = m.audience
-                  AND (q.since IS NULL OR q.since <= :today) AND (q.until IS NULL OR q.until >= :today))))
-          )
-        ON CONFLICT DO NOTHING
-        """,
-        today=today,
-    )
+    found = 0
+    for addressed, role in ((_ADDRESSED, "m.audience"), (_PARTNERS_ADDRESSED, _SHARE_ROLE)):
+        found += await execute(
+            f"""
+            {addressed}
+              AND o.state IN ('pending', 'acknowledged', 'returned')
+              AND NOT EXISTS (
+                SELECT 1 FROM notice_item i WHERE i.reminder_id = m.id AND (i.outcome NOT IN ('', 'left')
+                  OR (i.outcome = '' AND EXISTS (
+                    SELECT 1 FROM post q WHERE q.person_id = i.person_id AND q.role = {role}
+                      AND (q.since IS NULL OR q.since <= :today) AND (q.until IS NULL OR q.until >= :today))))
+              )
+            ON CONFLICT DO NOTHING
+            """,
+            today=today,
+        )
+    return found
 
 
 async def open_notices(now: datetime) -> int:
@@ -276,10 +302,13 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
         f"""
         SELECT n.id AS notice, i.id AS item, m.id AS reminder, o.id AS obligation, t.duty, t.label, t.jurisdiction,
           u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force,
-          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_SPOKEN_TO} AND {_HELD}) AS held,
-          c.event_on, c.document, t.was_due
+          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_HELD} AND CASE WHEN s.id IS NULL
+            THEN {_SPOKEN_TO} ELSE p.unit_id = s.unit_id AND p.role = {_SHARE_ROLE} END) AS held,
+          c.event_on, c.document, t.was_due, s.id AS share, s.state AS share_state, w.name AS partner,
+          CASE WHEN m.audience = 'supervisor' THEN {_missing()} END AS missing
         FROM notice n CROSS JOIN identity a CROSS JOIN notice_item i CROSS JOIN reminder m CROSS JOIN obligation o
         CROSS JOIN term t CROSS JOIN unit u LEFT JOIN casefile c ON c.id = t.case_id
+        LEFT JOIN share s ON s.obligation_id = o.id AND {_OF_SHARE} LEFT JOIN unit w ON w.id = s.unit_id
         WHERE n.id IN :numbers
           AND a.person_id = n.person_id AND a.connection = n.connection AND a.address = n.address
           AND i.person_id = n.person_id AND i.notice_id IS NULL
@@ -293,7 +322,8 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
             r["item"], r["notice"], r["reminder"], r["obligation"], r["duty"], r["label"], r["jurisdiction"], r["unit"],
             as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"], bool(r["late"]), r["state"],
             r["tally"], r["target"], r["force"], bool(r["held"]), _day(r["event_on"]), r["document"] or "",
-            _day(r["was_due"]),
+            _day(r["was_due"]), r["share"] or 0, r["share_state"] or "", r["partner"] or "",
+            tuple((r["missing"] or "").split("\n")) if r["missing"] else (),
         )
         for r in rows
     ]  # fmt: skip
@@ -473,6 +503,15 @@ async def tallies() -> dict[str, int]:
         " UNION ALL SELECT 'dead', COUNT(*) FROM notice WHERE state = 'dead'"
     )
     return {row["state"]: int(row["found"]) for row in rows}
+
+
+def _missing() -> str:
+    """The names of an obligation's partners that have not answered, in lines; NULL where there is none."""
+    joined = "group_concat(e.name, char(10))" if dialect() == "sqlite" else "string_agg(e.name, chr(10))"
+    return (
+        f"(SELECT {joined} FROM (SELECT v.name FROM share h JOIN unit v ON v.id = h.unit_id"
+        " WHERE h.obligation_id = o.id AND h.state IN ('pending', 'acknowledged') ORDER BY h.id) AS e)"
+    )
 
 
 def _day(value: Any) -> date | None:

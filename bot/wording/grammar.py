@@ -23,6 +23,8 @@ OF = "的"
 """Stands between a unit and its duty."""
 NOBODY = frozenset({"取消", "无", "nobody", "none", "cancel"})
 """Whom something is given to when it is given to nobody any more."""
+_PARTNER = re.compile(r"\s*(?:配合|协办|\bas partner|\bpartner)$", re.IGNORECASE)
+"""What makes of 转办 to a unit the naming of a partner."""
 AGREEMENTS = frozenset({"是", "是的", "对", "对的", "yes"})
 COURTESIES = AGREEMENTS | {
     "好", "好的", "好滴", "好嘞", "嗯", "嗯嗯", "行", "可以", "谢谢", "谢谢您", "感谢", "多谢", "辛苦", "辛苦了",
@@ -190,6 +192,19 @@ def coming_day(text: str, today: date) -> date:
         return day
     years = (_day(today.year + ahead, int(numbers[0]), int(numbers[1])) for ahead in range(LEAP_SPAN))
     return next((later for later in years if later is not None and later >= today), day)
+
+
+def as_partner(text: str) -> str | None:
+    """The unit that a text names as 配合; None where it speaks of no partner."""
+    found = _PARTNER.search(text)
+    return _trimmed(text[: found.start()]) if found else None
+
+
+def as_taken_back(text: str) -> tuple[str, bool]:
+    """A name, and whether 取消 stands before or after it."""
+    words = text.split()
+    kept = [word for word in words if word.lower() not in NOBODY]
+    return _trimmed(" ".join(kept)), len(kept) < len(words)
 
 
 def request_number(text: str) -> tuple[int | None, str]:

@@ -26,6 +26,8 @@ class Row:
     jurisdiction: str = ""
     advice: str = ""
     """The sentence that says what a supervisor may do about it now, if the rung calls for one."""
+    missing: tuple[str, ...] = ()
+    """The co-responsible units that have not answered."""
 
 
 def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
@@ -65,4 +67,5 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language)
 
 def _unit(row: Row, language: Language) -> str:
     state = say(f"state-{row.state}", language)
-    return say("group-unit", language, number=row.number, unit=row.unit, state=state, id=row.id)
+    line = say("group-unit", language, number=row.number, unit=row.unit, state=state, id=row.id)
+    return line + say("group-missing", language, units=list(row.missing)) if row.missing else line

@@ -54,16 +54,17 @@ class NoticeWording:
 
     def compose(self, owed: Sequence[Owed], today: date, surface: Surface = FULL) -> Worded:
         """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
-        said: dict[int, Owed] = {}
+        said: dict[tuple[int, int], Owed] = {}
         outcomes: list[tuple[int, str]] = []
         for one in owed:
-            if one.state not in ("pending", "acknowledged", "returned"):
+            answered = one.share and one.share_state not in ("pending", "acknowledged")
+            if answered or one.state not in ("pending", "acknowledged", "returned"):
                 outcomes.append((one.item, "dropped"))
                 continue
-            before = said.get(one.obligation)
+            before = said.get((one.obligation, one.share))
             if before is not None:
                 outcomes.append((before.item, "superseded"))
-            said[one.obligation] = one
+            said[one.obligation, one.share] = one
         outcomes += [(one.item, "said") for one in said.values()]
         return Worded(self._body(list(said.values()), today, surface) if said else None, tuple(outcomes))
 
@@ -84,7 +85,7 @@ class NoticeWording:
             "text": "\n\n".join([self._head(items, gravest.tone), *blocks, *(["\n".join(feet)] if feet else [])]),
             "buttons": self._buttons(own) if own else [],
             "items": [one.obligation for one in listed],
-            "audience": gravest.audience,
+            "audience": gravest.audience.partition("/")[0],
             "rung": gravest.rung,
             "said": [
                 {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in listed
@@ -138,6 +139,7 @@ class NoticeWording:
                 one.state,
                 one.jurisdiction,
                 self._advice(one),
+                one.missing,
             )
             for number, one in enumerate(items, first)
         ]
@@ -154,7 +156,11 @@ class NoticeWording:
 
     def _item(self, number: int, one: Owed, today: date) -> str:
         title, named, standing = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
-        lines = [say("item", self.language, number=number, id=one.obligation, title=title, term=named, unit=one.unit)]
+        facts = {"number": number, "id": one.obligation, "title": title, "term": named}
+        if one.share:
+            lines = [say("item-share", self.language, partner=one.partner, lead=one.unit, **facts)]
+        else:
+            lines = [say("item", self.language, unit=one.unit, **facts)]
         rule = self.registry.duty(one.duty).rule
         if isinstance(rule, CountedRule):
             noun = rule.noun if self.language == "zh" else rule.noun_en
@@ -163,7 +169,7 @@ class NoticeWording:
         lines.append(standing)
         marks = {
             "item-assumed": one.force == Force.ASSUMED,
-            "item-returned": one.state == "returned",
+            "item-returned": one.state == "returned" and not one.share,
             "item-late": one.late,
         }
         return "\n".join([*lines, *(say(key, self.language) for key, holds in marks.items() if holds)])
@@ -204,7 +210,7 @@ class NoticeWording:
             return [
                 [say(f"button-{verb}", self.language), f"{verb}:{one.obligation}", style]
                 for verb, style in verbs
-                if verb != "acknowledge" or one.state != "acknowledged"
+                if verb != "acknowledge" or (one.share_state or one.state) != "acknowledged"
             ]
         numbers = ",".join(str(one.obligation) for one in items)
         every = [say("button-acknowledge-all", self.language), f"acknowledge:{numbers}", "plain"]
