@@ -100,7 +100,7 @@ async def may_release(actor: Actor, one: Obligation, unit: int, at: Moment) -> S
     """The part, if somebody may let its unit off: nobody of that unit may, nor of the lead."""
     share = await _share(one, unit)
     if any(post.unit_id == share.unit_id for post in actor.posts):
-        raise RefusedError("refused-waive-own", unit=share.unit, unit_id=share.unit_id)
+        raise RefusedError("refused-share-own", partner=share.unit, unit_id=share.unit_id)
     await obligations.may_waive(actor, one, at, "share-release", *OPEN_STATES)
     _must_be(one, share, *OPEN_SHARES)
     return share

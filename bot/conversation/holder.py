@@ -1,6 +1,6 @@
 """What heads and officers say: 签收, 完成, 待办, 撤回."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.conversation import find, news, partners, refusal
@@ -40,10 +40,12 @@ async def acknowledge(ask: Ask) -> Reply:
     meant = await _acknowledged(ask)
     if isinstance(meant, Reply):
         return meant
-    parts = await partners.parts(ask, meant.obligations, ShareState.PENDING)
-    todo = [one for one in meant.obligations if one.state in UNSEEN or one.id in parts]
+    held = await partners.parts(ask, meant.obligations, *ShareState)
+    parts = {number: part for number, part in held.items() if part.state == ShareState.PENDING}
+    theirs = {one.id for one in meant.obligations if one.id in held and one.unit_id not in ask.units}
+    todo = [one for one in meant.obligations if one.id in parts or (one.state in UNSEEN and one.id not in theirs)]
     if not todo:
-        return await _nothing_new(ask, meant)
+        return await _nothing_new(ask, meant, held)
 
     async def act(number: int) -> Done:
         if number in parts:
@@ -86,10 +88,9 @@ async def _acknowledged(ask: Ask) -> Found | Reply:
     return Found(tuple(own) or listed.obligations)
 
 
-async def _nothing_new(ask: Ask, meant: Found) -> Reply:
-    parts = await partners.parts(ask, meant.obligations, *ShareState)
+async def _nothing_new(ask: Ask, meant: Found, parts: Mapping[int, Share]) -> Reply:
     for one in meant.obligations:
-        if one.id in parts and len(meant.obligations) == 1:
+        if one.id in parts and one.unit_id not in ask.units and len(meant.obligations) == 1:
             return partners.already(ask, one, parts[one.id])
         if one.id not in parts:
             await refusal.must_hold(ask, one, "acknowledge")
