@@ -32,7 +32,8 @@ def added(slots: Sequence[EvidenceSlot], kept: Sequence[Kept], given: Evidence, 
     if not given:
         return [dict(one) for one in kept]
     if given.empty or not slots:
-        return [{**_parts(given), **_days(given, today)}]
+        words = {NOTE: f"{given.note} {given.exempt}".strip()} if given.exempt else {}
+        return [{**_parts(given), **words, **_days(given, today)}]
     filled = {str(one.get(SLOT, "")): dict(one) for one in kept if not one.get(EMPTY)}
     for slot, taken in _shared(slots, filled, given):
         if taken or (given.done_on and DATE in slot.needs and not _parts(given)):

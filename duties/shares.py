@@ -11,10 +11,11 @@ from typing import Any
 
 from duties import obligations
 from duties.errors import RefusedError
+from duties.evidence import added
 from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Evidence, Obligation, Role, ShareState
 from duties.obligations import HOLDERS, REASON, SYSTEM_ACTOR, Done, Moment
 from duties.registry import CountedRule, Duty
-from duties.store import chains, changing, reading, share_rows, statements
+from duties.store import chains, reading, share_rows, statements
 from duties.store.database import transaction
 from duties.store.share_rows import LEAD, MEMBERSHIP, PLAN, SUPERVISOR, TAKEN_BACK, Change, Share
 
@@ -121,7 +122,7 @@ async def answer(actor: Actor, number: int, unit: int, evidence: Evidence, at: M
         raise RefusedError("refused-future", day=done_on)
     after = {
         **share.standing, "state": str(ShareState.ANSWERED), "done_on": done_on.isoformat(), "reason": "",
-        "evidence": changing.evidence_kept(evidence),
+        "evidence": added((), (), evidence, at.today),
     }  # fmt: skip
     return await _recorded(actor, one, at, "share-answer", _change(share, after))
 

@@ -33,6 +33,7 @@ from tests.bot.talk import (
 )
 
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 WATER_HEAD, LEAD, JUSTICE = "cjs-water-head", "cjs-performance-head", "cjs-justice-head"
 CITY_OUTSIDE = "木垒县司法局"
 JOINT = ("cjs-performance", "law-government-inspection", "2026-H1")
@@ -85,7 +86,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "待办", "配合 1 项待答复", "配合（牵头：昌吉市城市管理局）", "待签收"),
         (WATER, "签收 #{report}", "已签收配合：昌吉市水利局", "牵头：昌吉市城市管理局"),
         (WATER, "签收 #{report}", "现为“已签收”", "无须再签收"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "还有 1 个配合单位未答，不能报结：昌吉市水利局（自2026年1月4日",
+        (HEAD, f"完成 #{{report}} {SHOWN}", "还有 1 个配合单位未答，不能报结：昌吉市水利局（自2026年1月4日",
          "免配合 #{report}", "昌吉市司法局执法监督员"),
         (WATER, "完成 #{report}", "办理情况"),
         (WATER, "好的", "办理情况"),
@@ -96,7 +97,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "完成 #{report} 再报一次", "昌吉市水利局配合", "现为“已答复”", "未作改动"),
         (OFFICER, "详情 #{report}", "配合：昌吉市水利局 已答复", "昌市水〔2026〕8号", "数据已报",
          "答复配合：昌吉市水利局"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
         (WATER, "撤回", "此后又有新的办理，不能撤回"),
     ),
     "named by 转办, by 协办, in English": (
@@ -106,11 +107,11 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (HEAD, "partner #{report} 昌吉市水利局 cancel", "No partner any more"),
         (HEAD, "partner #{report} 昌吉市水利局", "Partner named", "not to be reported before it answers"),
         (WATER, "ack #{report}", "Acknowledged as partner"),
-        (HEAD, f"done #{{report}} {NUMBER}", "cannot be reported: 1 partners have not answered"),
+        (HEAD, f"done #{{report}} {SHOWN}", "cannot be reported: 1 partners have not answered"),
         (WATER, "done #{report} figures sent", "Answered as partner", "the lead was told"),
         (WATER, "undo", "Undone"),
         (SUPERVISOR, "release partner #{report} 水利局 no water involved", "Partner released"),
-        (HEAD, f"done #{{report}} {NUMBER}", "Reported"),
+        (HEAD, f"done #{{report}} {SHOWN}", "Reported"),
     ),
     "who may name a partner, and whom": (
         (OFFICER, "配合 #{report} 水利局", "负责人（昌吉市城管局负责人）", "昌吉市司法局执法监督员"),
@@ -153,16 +154,16 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "sent back: the lead's alone, or with a partner named": (
         NAMED,
         (WATER, "完成 #{report} 数据已报", "已答复配合"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
         (SUPERVISOR, "退回 #{report} 缺附件", "已退回", "理由：缺附件"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
         (SUPERVISOR, "退回 #{report} 水利局 数据有误", "已退回", "理由：数据有误", "昌吉市水利局须重新答复"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "还有 1 个配合单位未答"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "还有 1 个配合单位未答"),
         (SUPERVISOR, "撤回", "已撤回"),
         (SUPERVISOR, "退回 #{report} 水利局 数据有误", "昌吉市水利局须重新答复"),
         (WATER, "详情 #{report}", "配合：昌吉市水利局 待签收", "数据有误"),
         (WATER, "完成 #{report} 已更正", "已答复配合"),
-        (HEAD, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
     ),
     "one partner's word does not bar another's undo, nor the lead's": (
         NAMED,
