@@ -10,7 +10,7 @@ import structlog
 from bot.digest import Digests
 from bot.store import arrivals, people, queue, reach
 from bot.wording import say
-from duties import cases, obligations, planning, reminding
+from duties import cases, obligations, planning, reminding, training
 from duties.ledger import SYSTEM, Act
 from duties.registry import Registry
 from duties.store import chains, planned
@@ -52,7 +52,9 @@ class Loop:
         not count as one.
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
-        for chore in (self._reopen, self._plan, self._lapse, self._raise, self._digest, self._anchor, self._check):
+        for chore in (
+            self._reopen, self._plan, self._hours, self._lapse, self._raise, self._digest, self._anchor, self._check,
+        ):  # fmt: skip
             try:
                 await chore(now, today)
             except Exception as error:  # noqa: BLE001  raised below
@@ -74,6 +76,9 @@ class Loop:
         await planned.chore_done("plan", mark)
         if result.added or result.cancelled or result.reopened:
             log.info("planned", action="plan", added=result.added, cancelled=result.cancelled)
+
+    async def _hours(self, now: datetime, today: date) -> None:
+        await training.restate_daily(self.registry, now, today)
 
     async def _reopen(self, now: datetime, today: date) -> None:
         """What was waived until a day is owed again from the next; a right that ended meanwhile then lapses."""

@@ -36,7 +36,7 @@ CHECKPOINT_AUDIENCE = (Audience.OFFICER, Audience.HEAD)
 
 def shortfall(rule: CountedRule, month: int) -> int:
     """How many may still be missing at the end of a month without being behind pace."""
-    if rule.per != "unit":
+    if rule.per == "member":
         return 0  # attested by the head as one whole: until then it is behind at every checkpoint
     return rule.at_least * max(0, rule.pace_months - month) // rule.pace_months
 

@@ -17,13 +17,14 @@ from duties.evidence import added, completed_on, lacking
 from duties.ledger import Act, StreamRef
 from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Evidence, Obligation, Role, State
 from duties.registry import EvidenceSlot
-from duties.store import case_rows, chains, changing, planned, reading, share_rows, statements
+from duties.store import case_rows, chains, changing, officer_rows, planned, reading, share_rows, statements
+from duties.store.database import Rows
 from duties.store.share_rows import TAKEN_BACK, Change
 
 UNDO_WINDOW = timedelta(minutes=10)
 UNDOABLE = frozenset({
-    "acknowledge", "show", "report", "count", "close", "return", "waive", "unwaive", "note", "assign",
-    "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
+    "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "waive", "unwaive", "note",
+    "assign", "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
 })  # fmt: skip
 HOLDERS = (Role.HEAD, Role.OFFICER)
 DONE = (State.REPORTED, State.CLOSED)
@@ -104,27 +105,74 @@ async def must_be_answered(one: Obligation) -> None:
         raise RefusedError("refused-partners-open", number=one.id, n=len(missing), missing=since, unit_id=one.unit_id)
 
 
-async def count(actor: Actor, number: int, topic: str, on: date, at: Moment, amount: int = 1) -> Done:
-    """One count towards a counted duty; the last one needed reports it."""
-    one = await _found(number)
-    await _must_hold(actor, one, at, "count")
-    _must_be(one, *OPEN_STATES, State.REPORTED)
-    if on > at.today:
-        raise RefusedError("refused-future", day=on)
-    if not one.opens <= on <= one.due:
-        raise RefusedError("refused-outside-term", day=on, opens=one.opens, due=one.due)
+async def count(
+    actor: Actor, number: int, topic: str, on: date, at: Moment, amount: int = 1, *, meeting: str | None = None
+) -> Done:
+    """One count towards a counted duty; the last one needed reports it.
+
+    Where one counts a meeting, `meeting` names it, empty for the only one of the day: a day's meetings count once each,
+    whatever their topics. Elsewhere it is None, and a day's topics count once each.
+    """
+    one = await may_record(actor, number, on, at, "count")
     earlier = await reading.counts(number)
-    if any(row["on_day"] == on and row["topic"] == topic[:TOPIC] for row in earlier):
-        raise RefusedError("refused-counted-already", day=on, topic=topic)
+    _must_be_new(earlier, on, topic[:TOPIC], meeting)
     met = one.tally + amount >= one.target
     columns: dict[str, Any] = {"tally": one.tally + amount}
     if met and one.done_on is None:
         # Complete since the last of them was held, in whatever order they were told.
         done_on = max([on, *(row["on_day"] for row in earlier)])
         columns |= {"done_on": done_on, "backdated": done_on < at.today}
-    payload = {"topic": topic, "on": on.isoformat(), "amount": amount}
+    payload: dict[str, Any] = {"topic": topic, "on": on.isoformat(), "amount": amount}
+    if meeting is not None:
+        payload["meeting"] = meeting
     done = await _moved(actor, one, at, "count", State.REPORTED if met else one.state, payload, **columns)
-    await changing.add_count(number, on, topic[:TOPIC], amount, done.entry)
+    await changing.add_count(number, on, topic[:TOPIC], amount, done.entry, meeting)
+    return done
+
+
+def _must_be_new(earlier: Rows, on: date, topic: str, meeting: str | None) -> None:
+    that_day = [row for row in earlier if row["on_day"] == on]
+    if meeting is None and any(row["topic"] == topic for row in that_day):
+        raise RefusedError("refused-counted-already", day=on, topic=topic)
+    if meeting is not None:
+        same = next((row for row in that_day if (row["meeting"] or "") == meeting), None)
+        if same is not None:
+            key = "refused-meeting-already" if meeting else "refused-studied-already"
+            raise RefusedError(key, day=on, topic=same["topic"], meeting=meeting)
+
+
+async def may_record(actor: Actor, number: int, on: date, at: Moment, action: str) -> Obligation:
+    """Refuse whoever does not answer for it, what is over, and a day that is to come or outside the term."""
+    await changing.hold(number)
+    one = await _found(number)
+    await _must_hold(actor, one, at, action)
+    _must_be(one, *OPEN_STATES, State.REPORTED)
+    if on > at.today:
+        raise RefusedError("refused-future", day=on)
+    if not one.opens <= on <= one.due:
+        raise RefusedError("refused-outside-term", day=on, opens=one.opens, due=one.due)
+    return one
+
+
+async def measure(
+    actor: Actor, one: Obligation, at: Moment, action: str, payload: dict[str, Any], *, tally: int, done_on: date
+) -> Done:
+    """A tally that was worked out anew: the target reached reports it, short of the target the report is taken back.
+
+    What was sent back stays so until somebody of the unit acts.
+    """
+    columns: dict[str, Any] = {"tally": tally}
+    state, alone = one.state, actor is SYSTEM_ACTOR
+    if tally >= one.target and not (alone and one.state == State.RETURNED):
+        state = State.REPORTED
+        if one.done_on is None:
+            columns |= {"done_on": done_on, "backdated": done_on < at.today}
+    elif tally < one.target and one.state == State.REPORTED:
+        state = State.PENDING if alone else State.ACKNOWLEDGED
+        columns |= {"done_on": None, "backdated": False, "planned_at": at.now}
+    done = await _moved(actor, one, at, action, state, payload, **columns)
+    if state in OPEN_STATES and one.state not in OPEN_STATES:
+        await statements.stir(one.term_id)
     return done
 
 
@@ -198,7 +246,7 @@ async def end_waiver(number: int, today: date, now: datetime) -> None:
     one = await _found(number)
     if one.state != State.WAIVED or one.waived_until is None or one.waived_until >= today:
         return
-    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "reopen", State.PENDING, **_owed_again(one.waived_until, now))
+    await _moved(SYSTEM_ACTOR, one, by_itself(now), "reopen", State.PENDING, **_owed_again(one.waived_until, now))
     await planned.planned_for(one.term_id, "")  # whether the unit owes it still, planning has not asked meanwhile
     await statements.stir(one.term_id)
 
@@ -267,6 +315,7 @@ async def undo(actor: Actor, at: Moment) -> Done:
         raise chains.StaleError(f"obligation {one.id} moved")  # while this waited for its turn to write
     await changing.reverse_count(entry["id"], done.entry)
     await changing.recount(entry["id"])
+    await officer_rows.take_back(entry["id"], done.entry)
     await statements.stir(one.term_id)
     return replace(done, undone=str(entry["action"]))
 
@@ -308,13 +357,13 @@ async def _put_back(one: Obligation, parts: Sequence[Mapping[str, Any]]) -> list
 async def cancel(number: int, reason: str, now: datetime) -> None:
     """The duty no longer applies to the unit."""
     one = await _found(number)
-    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "cancel", State.CANCELLED, {"reason": reason}, reason=reason)
+    await _moved(SYSTEM_ACTOR, one, by_itself(now), "cancel", State.CANCELLED, {"reason": reason}, reason=reason)
 
 
 async def reopen(number: int, now: datetime) -> None:
     """The duty applies again."""
     one = await _found(number)
-    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "reopen", State.PENDING, reason="", planned_at=now)
+    await _moved(SYSTEM_ACTOR, one, by_itself(now), "reopen", State.PENDING, reason="", planned_at=now)
     await statements.stir(one.term_id)
 
 
@@ -327,7 +376,7 @@ async def opening_tally(number: int, tally: int, now: datetime) -> None:
     if not met and one.state == State.REPORTED:
         columns |= {"done_on": None, "backdated": False, "planned_at": now}
     payload = {"tally": tally}
-    await _moved(SYSTEM_ACTOR, one, _by_itself(now), "opening", State.REPORTED if met else short, payload, **columns)
+    await _moved(SYSTEM_ACTOR, one, by_itself(now), "opening", State.REPORTED if met else short, payload, **columns)
     if not met:
         await statements.stir(one.term_id)
 
@@ -366,7 +415,8 @@ def _name(actor: Actor) -> str:
     return f"person:{actor.person_id}" if actor is not SYSTEM_ACTOR else "system"
 
 
-def _by_itself(now: datetime) -> Moment:
+def by_itself(now: datetime) -> Moment:
+    """When the system acts, through no channel of people's."""
     return Moment(now, now.date(), "system")
 
 

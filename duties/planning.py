@@ -9,7 +9,7 @@ from duties import obligations, shares
 from duties.ledger import SYSTEM, Act
 from duties.model import Term
 from duties.registry import CountedRule, Duty, Registry, Scope
-from duties.schedule import terms
+from duties.schedule import share, terms
 from duties.store import chains, planned, statements
 from duties.store.database import transaction
 
@@ -86,7 +86,7 @@ def _ahead(duty: Duty, today: date, opens_by: date) -> list[tuple[Scope, Term]]:
 
 async def _plan_term(duty: Duty, scope: Scope, term: Term, run: _Run) -> int:
     row = await planned.ensure(term)
-    target = duty.rule.at_least if isinstance(duty.rule, CountedRule) and duty.rule.per == "unit" else 1
+    target = duty.rule.at_least if isinstance(duty.rule, CountedRule) and duty.rule.per != "member" else 1
     tags = await _binding_tags(row.id, scope)
     await _fill(row.id, tags, target, run, siblings=len(duty.scope) > 1)
     await _follow_members(row.id, tags, run)
@@ -156,8 +156,6 @@ async def _follow_members(term: int, tags: tuple[str, ...], run: _Run) -> None:
 
 
 async def _prorate(term: int, tags: tuple[str, ...], full: int, of: Term) -> None:
-    """A unit that entered mid-year owes its share by month, rounded up, the month of entry included."""
+    """A unit that entered mid-year owes its share."""
     for row in await statements.entries_within(term, tags, full):
-        entered = row["entered"]
-        months = 13 - entered.month if entered and entered > of.opens else 12
-        await statements.set_target(int(row["id"]), -(-full * months // 12))
+        await statements.set_target(int(row["id"]), share(full, row["entered"], of.opens))

@@ -107,6 +107,9 @@ class CountedRule(Entry):
     noun_en: Text
     pace_months: int = Field(default=12, ge=1, le=12, description="month by whose end the whole is expected")
     checkpoints: tuple[Annotated[int, Field(ge=1, le=12)], ...] = ()
+    once_per: Literal["topic", "meeting"] = Field(
+        default="topic", description="what of one day counts once: a topic, or a meeting whatever its topics"
+    )
 
 
 class EventRule(Entry):

@@ -24,6 +24,7 @@ from duties.errors import RosterError
 from duties.model import ANY_TAG, Role, Tag
 from duties.reading import fault_lines
 from duties.registry import DATA, CountedRule, Entry, Registry
+from duties.sheets import decoded, trimmed
 
 SAMPLE = DATA / "roster" / "changji.toml"
 LEVELS = 12
@@ -81,12 +82,12 @@ def _tagged(value: Any) -> Any:
     return {"tag": value} if isinstance(value, str) else value
 
 
-_Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_visible)]
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_visible)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), AfterValidator(_visible)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128), AfterValidator(_visible)]
 _UnitCode = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 _Connection = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 _Jurisdiction = Annotated[str, Field(max_length=255), AfterValidator(_visible), AfterValidator(_names)]
-_Day = Annotated[date, BeforeValidator(_day)]
+Day = Annotated[date, BeforeValidator(_day)]
 _Tally = Annotated[int, Field(ge=0)]
 
 
@@ -99,8 +100,8 @@ def _once(values: Iterable[Hashable]) -> None:
 class Dated(Entry):
     """Something from a day to a day, both inclusive. No `from`: it has always been so."""
 
-    since: _Day | None = Field(default=None, alias="from")
-    until: _Day | None = Field(default=None, alias="to")
+    since: Day | None = Field(default=None, alias="from")
+    until: Day | None = Field(default=None, alias="to")
 
     @field_validator("until")
     @classmethod
@@ -124,18 +125,18 @@ class PostEntry(Dated):
     """
 
     role: Role
-    person: _Short
-    name: _Short
-    addresses: Mapping[_Connection, _Name] = {}
+    person: Short
+    name: Short
+    addresses: Mapping[_Connection, Name] = {}
 
 
 class UnitEntry(Dated):
     """One unit. What it inherits from its parent is filled in when the whole file was read."""
 
     code: _UnitCode
-    name: _Name
+    name: Name
     name_en: str = ""
-    aliases: tuple[_Name, ...] = ()
+    aliases: tuple[Name, ...] = ()
     level: Literal["region", "prefecture", "county", "township"]
     parent: _UnitCode | None = None
     jurisdiction: _Jurisdiction | None = None
@@ -245,6 +246,8 @@ def opening_faults(opening: Mapping[str, int], registry: Registry) -> Iterator[s
             yield f"opening.{code}: no duty has this code"
         elif not isinstance(duty.rule, CountedRule):
             yield f"opening.{code}: expected a counted duty"
+        elif duty.rule.per == "officer":
+            yield f"opening.{code}: is counted officer by officer; expected its hours in a file of their own"
 
 
 def _from_toml(data: bytes) -> list[_Row]:
@@ -266,32 +269,16 @@ def _from_toml(data: bytes) -> list[_Row]:
 def _from_csv(data: bytes) -> list[_Row]:
     """Rows under a header, numbered as a spreadsheet numbers them."""
     try:
-        records = list(csv.reader(io.StringIO(_decoded(data), newline=""), strict=True))
+        records = list(csv.reader(io.StringIO(decoded(data), newline=""), strict=True))
     except csv.Error as error:
         raise RosterError([f"not readable as CSV: {error}"]) from None
-    header = [cell.strip() for cell in _trimmed(records[0])] if records else []
+    header = [cell.strip() for cell in trimmed(records[0])] if records else []
     _check_header(header)
-    body = [(number, _trimmed(cells)) for number, cells in enumerate(records[1:], 2)]
+    body = [(number, trimmed(cells)) for number, cells in enumerate(records[1:], 2)]
     rows = [_Row(number, _unit_of(header, cells)) for number, cells in body if cells]
     if not rows:
         raise RosterError(["expected at least one unit under the header"])
     return rows
-
-
-def _decoded(data: bytes) -> str:
-    """UTF-8, or GB18030 as Excel saves CSV in China."""
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise RosterError(["expected UTF-8 or GB18030"])
-
-
-def _trimmed(cells: Sequence[str]) -> list[str]:
-    """A row without the empty cells a spreadsheet leaves at its end."""
-    filled = [number for number, cell in enumerate(cells, 1) if cell.strip()]
-    return list(cells[: filled[-1]]) if filled else []
 
 
 def _check_header(header: Sequence[str]) -> None:

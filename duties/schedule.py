@@ -162,3 +162,9 @@ def term_named(duty: Duty, label: str) -> list[Term]:
     if not found:
         raise QuestionError(f"{duty.code} has no term {label!r}")
     return found
+
+
+def share(full: int, entered: date | None, opens: date) -> int:
+    """What who entered in the course of a counted year owes of the whole: by month, rounded up, that of entry too."""
+    months = 13 - entered.month if entered and entered > opens else 12
+    return -(-full * months // 12)

@@ -1,6 +1,6 @@
 """What is counted: 学法, 计数, and attestations by person."""
 
-from bot.conversation import find, refusal
+from bot.conversation import find, refusal, training
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
 from bot.conversation.telling import echo, is_counted
@@ -13,7 +13,9 @@ from bot.wording.grammar import (
     is_courtesy,
     is_question,
 )
+from bot.wording.orders import read_meeting
 from duties import obligations
+from duties import training as hours
 from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Obligation, State
 from duties.registry import CountedRule, Duty
@@ -67,31 +69,37 @@ async def count(ask: Ask, one: Obligation, duty: Duty, words: str) -> Reply:
     await refusal.must_hold(ask, one, "count", *COUNTABLE)
     rule = duty.rule
     assert isinstance(rule, CountedRule)
+    if rule.per == "officer" and await training.measured(ask, one):
+        return await training.instead(ask, one, words)
     if rule.per != "unit":
-        return await _attest(ask, one, words)
+        return await _attest(ask, one, rule, words)
     facts = {"noun": rule.noun if ask.language == "zh" else rule.noun_en, "target": one.target}
+    meeting, said = read_meeting(words) if rule.once_per == "meeting" else (None, words)
     try:
-        found, topic = first_day(words, ask.today)
+        found, topic = first_day(said, ask.today)
     except DayError as error:
         return _asking(ask, one, "no-such-day", text=error)
     on = found or ask.today
     if on > ask.today:
         return _asking(ask, one, "day-future", day=on)
     if not topic or is_courtesy(topic) or (ask.asked and is_question(topic)):
-        return _asking(ask, one, "count-wanted", tally=one.tally, **facts)
+        return _asking(ask, one, "count-wanted", words if meeting else "", tally=one.tally, **facts)
     topic = topic[:LONGEST_TOPIC]
-    done = await obligations.count(ask.actor, one.id, topic, on, ask.at)
+    named = None if meeting is None else meeting[:LONGEST_TOPIC]
+    done = await obligations.count(ask.actor, one.id, topic, on, ask.at, meeting=named)
     after = done.obligation
     key = "echo-count-met" if after.tally >= after.target else "echo-count"
     return await echo(ask, key, [done], (), tally=after.tally, day=on, topic=topic, **facts)
 
 
-def _asking(ask: Ask, one: Obligation, key: str, **facts: object) -> Reply:
-    return Reply(ask.say(key, **ask.facts(one), **facts), question=ask.question("count", "tally", one.id))
+def _asking(ask: Ask, one: Obligation, key: str, rest: str = "", **facts: object) -> Reply:
+    return Reply(ask.say(key, **ask.facts(one), **facts), question=ask.question("count", "tally", one.id, rest=rest))
 
 
-async def _attest(ask: Ask, one: Obligation, words: str) -> Reply:
+async def _attest(ask: Ask, one: Obligation, rule: CountedRule, words: str) -> Reply:
     """Per-person duties: the unit attests how many should and how many did, until officers are listed by name."""
+    if rule.per == "officer":
+        await hours.may_attest(one, ask.today)
     match = ATTENDED.search(words)
     if match is None:
         return _asking(ask, one, "attest-wanted")

@@ -23,12 +23,17 @@ async def move(before: Obligation, state: State, **columns: Any) -> bool:
     return moved == 1
 
 
-async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int) -> None:
+async def hold(obligation: int) -> None:
+    """Let nobody else move an obligation until the end of the transaction: what is read next stays so."""
+    await execute("UPDATE obligation SET tally = tally WHERE id = :id", id=obligation)
+
+
+async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int, meeting: str | None) -> None:
     """One count towards a counted duty."""
     await execute(
-        "INSERT INTO count_item (obligation_id, on_day, topic, amount, entry_id)"
-        " VALUES (:obligation, :on_day, :topic, :amount, :entry)",
-        obligation=obligation, on_day=on, topic=topic, amount=amount, entry=entry,
+        "INSERT INTO count_item (obligation_id, on_day, topic, meeting, amount, entry_id)"
+        " VALUES (:obligation, :on_day, :topic, :meeting, :amount, :entry)",
+        obligation=obligation, on_day=on, topic=topic, meeting=meeting, amount=amount, entry=entry,
     )  # fmt: skip
 
 

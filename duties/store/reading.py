@@ -147,9 +147,9 @@ async def holders(unit: int, roles: Sequence[Role], today: date) -> list[str]:
 
 
 async def counts(number: int) -> Rows:
-    """The counts towards a counted obligation that still stand: id, on_day, topic, amount."""
+    """The counts towards a counted obligation that still stand: id, on_day, topic, meeting, amount."""
     rows = await fetch(
-        "SELECT id, on_day, topic, amount FROM count_item WHERE obligation_id = :id AND undone_by IS NULL"
+        "SELECT id, on_day, topic, meeting, amount FROM count_item WHERE obligation_id = :id AND undone_by IS NULL"
         " ORDER BY on_day, id",
         id=number,
     )

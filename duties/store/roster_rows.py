@@ -449,10 +449,10 @@ async def _record(roster: Roster, change: RosterChange, ids: Mapping[str, int], 
         )
         for code, name in named.items()
     }  # fmt: skip
-    await _append_each(acts, now)
+    await append_each(acts, now)
 
 
-async def _append_each(acts: Mapping[int, Act], now: datetime) -> None:
+async def append_each(acts: Mapping[int, Act], now: datetime) -> None:
     """As `chains.append`, for thousands of units in a few statements. The update that reads a head also locks it."""
     streams: Rows = []
     for part in _slices(sorted(acts)):

@@ -178,12 +178,45 @@ class Count(Model):
     obligation_id = fields.BigIntField()
     on_day = fields.DateField()
     topic = fields.CharField(255)
+    meeting = fields.CharField(255, null=True, description="where one counts a meeting; empty for the day's only one")
     amount = fields.IntField(default=1)
     entry_id = fields.BigIntField()
     undone_by = fields.BigIntField(null=True)
 
     class Meta:
         table = "count_item"
+
+
+class Officer(Model):
+    """An enforcement officer in a unit, from a day to a day, both inclusive. Who goes elsewhere gets another row."""
+
+    id = fields.BigIntField(primary_key=True)
+    unit_id = fields.BigIntField()
+    name = fields.CharField(64)
+    certificate = fields.CharField(64)
+    since = fields.DateField(null=True)
+    until = fields.DateField(null=True)
+    entered = fields.DateField(null=True, description="an officer without a break since then, in whichever unit")
+    first_id = fields.BigIntField(null=True, description="the row under which the same person was first listed")
+
+    class Meta:
+        table = "officer"
+
+
+class Training(Model):
+    """An officer's hours of training, in halves. `officer_id` is the person's first row; `undone_by` reverses it."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    officer_id = fields.BigIntField()
+    on_day = fields.DateField()
+    topic = fields.CharField(255)
+    halves = fields.IntField()
+    entry_id = fields.BigIntField()
+    undone_by = fields.BigIntField(null=True)
+
+    class Meta:
+        table = "training"
 
 
 class Point(Model):

@@ -43,7 +43,8 @@ def test_one_of_a_kind_is_enough_and_the_worst_shows(standing: Standing, shown: 
         (STUDY, date(2026, 2, 28), 10),
         (STUDY, date(2026, 12, 31), 1),
         (HOURS, date(2026, 3, 30), None),
-        (HOURS, date(2026, 3, 31), 0),
+        (HOURS, date(2026, 3, 31), 42),
+        (HOURS, date(2026, 10, 30), 0),  # all of it by the end of October
     ],
 )
 def test_the_pace_moves_on_the_day_of_its_checkpoint(rule: CountedRule, today: date, allowed: int | None) -> None:

@@ -41,6 +41,14 @@ class Migration(migrations.Migration):
                 ("obligation_id", fields.BigIntField()),
                 ("on_day", fields.DateField()),
                 ("topic", fields.CharField(max_length=255)),
+                (
+                    "meeting",
+                    fields.CharField(
+                        null=True,
+                        description="where one counts a meeting; empty for the day's only one",
+                        max_length=255,
+                    ),
+                ),
                 ("amount", fields.IntField(default=1)),
                 ("entry_id", fields.BigIntField()),
                 ("undone_by", fields.BigIntField(null=True)),
@@ -128,6 +136,42 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={"table": "post", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Officer",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("unit_id", fields.BigIntField()),
+                ("name", fields.CharField(max_length=64)),
+                ("certificate", fields.CharField(max_length=64)),
+                ("since", fields.DateField(null=True)),
+                ("until", fields.DateField(null=True)),
+                (
+                    "entered",
+                    fields.DateField(null=True, description="an officer without a break since then, in whichever unit"),
+                ),
+                (
+                    "first_id",
+                    fields.BigIntField(null=True, description="the row under which the same person was first listed"),
+                ),
+            ],
+            options={"table": "officer", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
+            name="Training",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("officer_id", fields.BigIntField()),
+                ("on_day", fields.DateField()),
+                ("topic", fields.CharField(max_length=255)),
+                ("halves", fields.IntField()),
+                ("entry_id", fields.BigIntField()),
+                ("undone_by", fields.BigIntField(null=True)),
+            ],
+            options={"table": "training", "app": "duties", "pk_attr": "id"},
             bases=["Model"],
         ),
         ops.CreateModel(

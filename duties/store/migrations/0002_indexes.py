@@ -17,6 +17,9 @@ UNIQUE = {
     "uq_entry": "entry (stream_id, seq)",
     "uq_anchor_day": "anchor (day)",
     "uq_chore": "chore (name)",
+    "uq_count_meeting": "count_item (obligation_id, on_day, meeting) WHERE meeting IS NOT NULL AND undone_by IS NULL",
+    "uq_officer": "officer (certificate) WHERE until IS NULL",
+    "uq_training": "training (officer_id, on_day, topic) WHERE undone_by IS NULL",
     "uq_point_reversed": "point (reverses) WHERE reverses IS NOT NULL",
 }
 
@@ -36,6 +39,8 @@ PLAIN = {
     "ix_case_unit": "casefile (unit_id, id)",
     "ix_term_case": "term (case_id) WHERE case_id IS NOT NULL",
     "ix_count_obligation": "count_item (obligation_id)",
+    "ix_officer_unit": "officer (unit_id)",
+    "ix_training_obligation": "training (obligation_id)",
     "ix_point_unit": "point (unit_id, on_day)",
     "ix_entry_actor": "entry (actor, id)",
     "ix_stream_unanchored": "stream (id) WHERE seq > anchored_seq",
