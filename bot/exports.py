@@ -14,6 +14,7 @@ from bot.store.oversight import Narrow, View
 from bot.wording import say, term
 from bot.wording.groups import ground
 from bot.workbook import Cell, Table
+from duties import training
 from duties.model import Actor
 from duties.registry import CountedRule, Registry
 from duties.reports import Light, Standing, allowances, expected, light, projected
@@ -21,13 +22,17 @@ from duties.reports import Light, Standing, allowances, expected, light, project
 LONGEST = 100_000
 """Rows of one table; what is left out is told in the last."""
 OBLIGATION = (
-    "unit", "title", "term", "due", "left", "state", "done_on", "backdated", "tally", "target", "ground", "id",
+    "unit", "title", "term", "due", "left", "state", "done_on", "backdated", "tally", "target",
+    "officers", "ground", "id",
+)  # fmt: skip
+PROGRESS = (
+    "unit", "title", "term", "tally", "target", "officers", "expected", "behind", "year_end", "state", "id",
 )  # fmt: skip
 COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     "overdue": OBLIGATION,
     "due": OBLIGATION,
     "unacknowledged": ("unit", "title", "term", "due", "left", "told", "days", "workdays", "ground", "id"),
-    "progress": ("unit", "title", "term", "tally", "target", "expected", "behind", "year_end", "state", "id"),
+    "progress": PROGRESS,
     "unit": OBLIGATION,
     "duty": OBLIGATION,
     "lights": ("unit", "light", "overdue", "returned", "soon", "slow"),
@@ -69,6 +74,8 @@ async def table(asked: Asked, actor: Actor, registry: Registry, around: Surround
     question = Question(asked, View.of(actor), registry, around, now)
     columns = COLUMNS[asked.kind]
     found = await ROWS[asked.kind](question)
+    if "officers" in columns:
+        found = await _with_officers(found[: LONGEST + 1], registry, question.today)
     rows: list[Sequence[Cell]] = [[row.get(name) for name in columns] for row in found[:LONGEST]]
     if len(found) > LONGEST:
         rows.append([question.say("cell-cut", n=LONGEST)])
@@ -76,6 +83,14 @@ async def table(asked: Asked, actor: Actor, registry: Registry, around: Surround
 
 
 Rows = list[dict[str, Any]]
+
+
+async def _with_officers(rows: Rows, registry: Registry, today: date) -> Rows:
+    """The rows with how many officers have their hours, of how many, where that is the measure."""
+    codes = training.full_hours(registry)
+    count = await training.reached([row["id"] for row in rows if row["duty"] in codes], registry, today)
+    shown = {number: f"{one.reached}/{one.officers}" for number, one in count.items()}
+    return [{**row, "officers": shown.get(row["id"])} for row in rows]
 
 
 async def _overdue(of: Question) -> Rows:

@@ -49,6 +49,8 @@ COMMANDS = (
     Command("registry diff", "bot.cli.records", "registry_diff"),
     Command("calendar show", "bot.cli.lawful", "calendar_show"),
     Command("units import", "bot.cli.records", "units_import"),
+    Command("officers import", "bot.cli.officers", "officers_import"),
+    Command("officers hours", "bot.cli.officers", "officers_hours"),
     Command("people invite", "bot.cli.records", "people_invite"),
     Command("people unreached", "bot.cli.records", "people_unreached"),
     Command("connection check", "bot.cli.connections", "connection_check"),

@@ -74,6 +74,7 @@ async def count(ask: Ask, one: Obligation, duty: Duty, words: str) -> Reply:
     if rule.per != "unit":
         return await _attest(ask, one, rule, words)
     facts = {"noun": rule.noun if ask.language == "zh" else rule.noun_en, "target": one.target}
+    words = f"{ask.before} {words}".strip() if ask.asked else words
     meeting, said = read_meeting(words) if rule.once_per == "meeting" else (None, words)
     try:
         found, topic = first_day(said, ask.today)

@@ -7,7 +7,7 @@ from typing import Any
 from bot.conversation import find, partners
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.supervisor import view
-from bot.conversation.telling import evidence_shown, is_counted, slots, status, wanted
+from bot.conversation.telling import evidence_shown, is_counted, officers_reached, slots, status, wanted
 from bot.conversation.waiving import lasting
 from bot.store import oversight
 from duties.errors import RefusedError
@@ -60,7 +60,7 @@ async def _what(ask: Ask, one: Obligation) -> list[str]:
     more = ask.say("detail-ground-more", n=len(citations) - CITED) if len(citations) > CITED else ""
     lines = [
         ask.say("detail-head", **ask.facts(one)),
-        status(ask, one),
+        status(ask, one) + (await officers_reached(ask, [one])).get(one.id, ""),
         ask.say("detail-ground", ground="\uff1b".join(shown), more=more),
         _force(ask, one, duty),
         ask.say("detail-evidence", slots=slots(ask, await wanted(ask, one))) if duty.evidence else "",

@@ -10,7 +10,7 @@ from bot.conversation.cases import consequences
 from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
-from bot.conversation.telling import PARTS, echo, is_counted, item, slot_named, wanted
+from bot.conversation.telling import PARTS, echo, is_counted, item, officers_reached, slot_named, wanted
 from bot.store import addressees, oversight
 from bot.wording import say
 from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
@@ -268,13 +268,14 @@ async def mine(ask: Ask) -> Reply:
     open_now.sort(key=lambda one: one.assignee != ask.actor.person_id)
     shown = open_now[:LISTED]
     lines, shared = await _partnered(ask, parts, len(shown) + 1)
-    text = [*acting(ask), head, *_lines(ask, shown, len(open_now)), *lines, ask.say("mine-foot")]
+    text = [*acting(ask), head, *await _lines(ask, shown, len(open_now)), *lines, ask.say("mine-foot")]
     items = (*(one.id for one in shown), *shared)
     return Reply("\n".join(text), items=items, found=len(open_now) + len(parts))
 
 
-def _lines(ask: Ask, shown: Sequence[Obligation], found: int) -> list[str]:
-    lines = [item(ask, number, one) + mark(ask, one) for number, one in enumerate(shown, 1)]
+async def _lines(ask: Ask, shown: Sequence[Obligation], found: int) -> list[str]:
+    reached = await officers_reached(ask, shown)
+    lines = [item(ask, number, one) + reached.get(one.id, "") + mark(ask, one) for number, one in enumerate(shown, 1)]
     if found > len(shown):
         lines.append(ask.say("mine-more", n=found - len(shown)))
     return lines

@@ -1,6 +1,6 @@
 """How it goes: 进度 of what is counted, and the lights of units."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -16,11 +16,15 @@ from bot.store import figures
 from bot.store.asked import Asked
 from bot.store.figures import Lit
 from bot.store.oversight import Narrow, View
+from duties import training
 from duties.registry import CountedRule, Registry
 from duties.reports import Light, allowances, expected, projected
+from duties.training import Reached
 
 BEHIND = 9
 """Lines for units behind pace; more do not fit a phone."""
+OFFICERS_OF = 100_000
+"""Units whose officers are counted in one answer."""
 LIT = 5
 """Lines for the units of one light."""
 
@@ -100,7 +104,11 @@ async def _progress(ask: Ask, seen: View, limits: Narrowed) -> Reply:
     found = paces(rows, ask.registry, allowed, ask.today)
     total, slow = sum(one.units for one in found), sum(one.behind for one in found)
     lines.append(ask.say("progress-head", about=about(ask, limits), n=total, behind=slow))
-    lines += [_pace_line(ask, one) for one in sorted(found, key=lambda one: codes.index(one.duty))]
+    listed = await _officers(ask, seen, limits, codes)
+    lines += [
+        _pace_line(ask, one, listed.get((one.duty, one.term)))
+        for one in sorted(found, key=lambda one: codes.index(one.duty))
+    ]
     within = {code: missing for code, missing in allowed.items() if code in codes}
     room = max(BEHIND - len(found), 2)
     late = await figures.behind(seen, limits.narrow, within, ask.today, room) if total > len(found) else []
@@ -109,7 +117,22 @@ async def _progress(ask: Ask, seen: View, limits: Narrowed) -> Reply:
     return offered(ask, lines, question, found=total, items=tuple(row["id"] for row in late))
 
 
-def _pace_line(ask: Ask, one: Pace) -> str:
+async def _officers(ask: Ask, seen: View, limits: Narrowed, codes: Sequence[str]) -> dict[tuple[str, str], Reached]:
+    """By duty and term, how many officers have their hours, over the units that are measured so."""
+    by_officer = [code for code in codes if code in training.full_hours(ask.registry)]
+    if not by_officer:
+        return {}
+    rows = await figures.counted_listed(seen, limits.narrow, by_officer, ask.today, OFFICERS_OF)
+    count = await training.reached([row["id"] for row in rows], ask.registry, ask.today)
+    found: dict[tuple[str, str], Reached] = {}
+    for row in rows:
+        if one := count.get(row["id"]):
+            sofar = found.get((row["duty"], row["term"]), Reached(0, 0))
+            found[row["duty"], row["term"]] = Reached(sofar.reached + one.reached, sofar.officers + one.officers)
+    return found
+
+
+def _pace_line(ask: Ask, one: Pace, listed: Reached | None) -> str:
     rule = ask.duty(one.duty).rule
     assert isinstance(rule, CountedRule)
     facts = {
@@ -119,6 +142,10 @@ def _pace_line(ask: Ask, one: Pace) -> str:
         "mark": ask.say("pace-slow" if one.behind else "pace-fine"),
     }  # fmt: skip
     end = "" if one.by_year_end is None else ask.say("pace-year-end", n=one.by_year_end, **facts)
+    if listed and one.units == 1:
+        return ask.say("pace-own-officers", reached=listed.reached, officers=listed.officers, **facts)
+    if listed:
+        return ask.say("pace-officers", reached=listed.reached, officers=listed.officers, **facts)
     if rule.per != "unit":
         own = "pace-own-met" if one.met else "pace-own-unmet"
         return ask.say(own if one.units == 1 else "pace-attested", **facts)

@@ -22,6 +22,7 @@ from bot.conversation import (
     scoring,
     subscribing,
     supervisor,
+    training,
     waiving,
 )
 from bot.conversation.ask import HOLDERS, Ask, Reply
@@ -99,6 +100,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("delegate", ("委托", "休假"), ("delegate",), HOLDERS, arranging.delegate),
     Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study, usual=True),
     Command("tally", ("计数", "记一次"), ("count", "tally"), HOLDERS, counting.tally),
+    Command("hours", ("学时",), ("hours",), HOLDERS, training.hours),
     Command("detail", ("详情", "查看"), ("detail", "details", "show"), EVERYONE, detail.detail, reads=True, usual=True),
     Command("undo", ("撤回", "撤销"), ("undo",), ACTING, holder.undo, usual=True),
     Command("overdue", ("逾期", "超期"), ("overdue", "late"), EVERYONE, supervisor.overdue, reads=True, usual=True),

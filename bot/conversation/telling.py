@@ -8,6 +8,7 @@ from bot.store import oversight
 from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording.groups import left
+from duties import training
 from duties.model import OPEN_STATES, Obligation
 from duties.obligations import Done
 from duties.registry import CountedRule, Duty, EvidenceSlot
@@ -88,6 +89,16 @@ def status(ask: Ask, one: Obligation) -> str:
     tally = ask.say("line-tally", tally=one.tally, target=one.target) if is_counted(ask.duty(one.duty)) else ""
     facts = ask.facts(one)
     return ask.say("status", left=left(one.due, ask.today, ask.language), tally=tally, **facts)
+
+
+async def officers_reached(ask: Ask, shown: Sequence[Obligation]) -> dict[int, str]:
+    """By obligation, how many officers have their hours, where that is the measure."""
+    codes = training.full_hours(ask.registry)
+    found = await training.reached([one.id for one in shown if one.duty in codes], ask.registry, ask.today)
+    return {
+        number: ask.say("line-officers", reached=count.reached, officers=count.officers)
+        for number, count in found.items()
+    }
 
 
 def is_counted(duty: Duty) -> bool:

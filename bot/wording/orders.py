@@ -1,11 +1,12 @@
 """How people write what they want told, sent or recorded: digests by name, points, a month."""
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
+from bot.wording import Language
 from bot.wording.grammar import EDGES, EVERYTHING
 
 CONFIRMED = frozenset({"确认", "确认发送", "是", "是的", "confirm", "yes"})
@@ -28,6 +29,8 @@ _HOURS = re.compile(
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(r"(?:冲销|reverse\b)\s*", re.IGNORECASE)
+TAKE_BACK: Mapping[Language, str] = {"zh": "冲销", "en": "reverse"}
+"""The word that takes hours back."""
 _RECORD = re.compile(r"(?:#|第)\s*(\d{1,12})(?:\s*号)?(?!\d)")
 _AND = re.compile(r"[\s、,，;；]+|(?:和|与|及)|\band\b\s*", re.IGNORECASE)
 _LISTING = re.compile(r"\s*(?:[、,，;；]|(?:和|与|及|\band\b))\s*", re.IGNORECASE)
@@ -121,8 +124,12 @@ def read_hours(words: str, names: Collection[str]) -> Hours:
     """Hours as people write them, the day taken out: "张三、李四 4小时 行政处罚法"."""
     found = _HOURS.search(words)
     before, after = (words[: found.start()], words[found.end() :]) if found else (words, "")
-    whom = read_names(before if before.strip(EDGES) else after, names)
-    topic = whom.rest if not before.strip(EDGES) else f"{whom.rest} {after}"
+    if before.strip(EDGES):
+        whom = read_names(before, names)
+        topic = f"{whom.rest} {after}"
+    else:
+        whom = replace(read_names(after, names), unknown="")  # the topic, as likely
+        topic = whom.rest
     hours = Decimal((found[1] or found[2]).replace("\u2212", "-")) if found else None
     return Hours(whom, hours, _trimmed(topic))
 
