@@ -163,7 +163,7 @@ async def import_list(changes: Sequence[Change], source: str, data: bytes, regis
     await planned.chore_done(LIST, digest)  # writes first
     await officer_lists.write(changes, source, digest, at.now)
     units = dict.fromkeys(unit for change in changes for unit in change.touched)
-    await restate(await officer_rows.of_units(units, tuple(full_hours(registry))), registry, at, always=True)
+    await restate(await officer_rows.of_units(units, tuple(full_hours(registry)), at.today), registry, at, always=True)
 
 
 async def import_hours(had: Sequence[Had], source: str, data: bytes, registry: Registry, at: Moment) -> None:
@@ -210,7 +210,7 @@ async def restate_daily(registry: Registry, now: datetime, today: date) -> None:
     """Once a day: who enters or leaves today by a day named long ago changes what their unit has reached."""
     if await planned.chore(RESTATED) == today.isoformat():
         return
-    found = await officer_rows.measurable(tuple(full_hours(registry))) if full_hours(registry) else []
+    found = await officer_rows.measurable(tuple(full_hours(registry)), today) if full_hours(registry) else []
     async with transaction():
         await planned.chore_done(RESTATED, today.isoformat())
         await restate(found, registry, Moment(now, today, "system"))

@@ -67,10 +67,11 @@ def officers_hours(
 
 
 async def _had(name: str, data: bytes, settings: Settings, duties: tuple[str, ...]) -> tuple[Had, ...]:
-    known = await officer_lists.known(_moment(settings).today)
+    today = _moment(settings).today
+    known = await officer_lists.known(today)
     people = list(dict.fromkeys(one.person for one in known.officers))
     recorded = await officer_rows.recorded(people, duties)
-    return officers.hours(name, data, known, headings.HOURS, await officer_rows.due_hours(duties), recorded)
+    return officers.hours(name, data, known, headings.HOURS, await officer_rows.due_hours(duties, today), recorded)
 
 
 def _bytes(file: Path) -> bytes:

@@ -114,7 +114,7 @@ async def _due(ask: Ask, on: date) -> list[Due]:
     """The obligations a day counts for; a day that counts for none is refused."""
     if on > ask.today:
         raise RefusedError("refused-future", day=on)
-    owed = await officer_rows.due_hours(tuple(training.full_hours(ask.registry)), ask.units)
+    owed = await officer_rows.due_hours(tuple(training.full_hours(ask.registry)), ask.today, ask.units)
     found = [one for one in owed if one.opens <= on <= one.due]
     if owed and not found:
         raise RefusedError("refused-outside-term", day=on, opens=owed[0].opens, due=owed[0].due)
@@ -160,7 +160,7 @@ async def _reversed(ask: Ask, officers: Sequence[Officer], number: int | None, w
     units = {one.person: one.unit_id for one in officers}
     texts = []
     for one in await _due(ask, found[0].on):
-        mine = [record for record in found if units[record.person] == one.unit_id]
+        mine = sorted((record for record in found if units[record.person] == one.unit_id), key=lambda one: one.id)
         if mine:
             texts.append(await _reverse(ask, one, mine))
     return _joined(ask, texts)
@@ -227,7 +227,7 @@ async def _facts(ask: Ask, one: Obligation) -> dict[str, object]:
 
 async def _table(ask: Ask) -> Reply:
     """Of every unit of the asker's, how many have reached it, then who is behind by how much."""
-    owed = await officer_rows.due_hours(tuple(training.full_hours(ask.registry)), ask.units)
+    owed = await officer_rows.due_hours(tuple(training.full_hours(ask.registry)), ask.today, ask.units)
     newest = {one.unit_id: one for one in reversed(owed)}
     lines: list[str] = []
     for due in newest.values():

@@ -57,29 +57,32 @@ async def elsewhere(word: str, day: date) -> str:
     return str(rows[0]["name"]) if rows else ""
 
 
-async def due_hours(duties: Sequence[str], units: Sequence[int] = ()) -> list[Due]:
-    """Obligations of these duties that hours may be recorded under."""
+async def due_hours(duties: Sequence[str], today: date, units: Sequence[int] = ()) -> list[Due]:
+    """Obligations of these duties that hours may be recorded under today, the newest first."""
     within = "AND o.unit_id IN :units" if units else ""
     rows = await fetch(
         f"SELECT o.id, o.unit_id, t.opens, t.due FROM obligation o JOIN term t ON t.id = o.term_id"
-        f" WHERE t.duty IN :duties AND o.state IN {MEASURABLE} {within} ORDER BY t.opens DESC, o.id",
-        duties=list(duties), units=list(units),
+        f" WHERE t.duty IN :duties AND o.state IN {MEASURABLE} AND t.opens <= :today {within}"
+        " ORDER BY t.opens DESC, o.id",
+        duties=list(duties), units=list(units), today=today,
     )  # fmt: skip
     return [Due(row["id"], row["unit_id"], as_date(row["opens"]), as_date(row["due"])) for row in rows]
 
 
-async def of_units(units: Iterable[int], duties: Sequence[str]) -> list[int]:
+async def of_units(units: Iterable[int], duties: Sequence[str], today: date) -> list[int]:
     """The obligations of some units that may be measured."""
     found = list(units)
-    return [one.obligation for one in await due_hours(duties, found)] if found else []
+    return [one.obligation for one in await due_hours(duties, today, found)] if found else []
 
 
-async def measurable(duties: Sequence[str]) -> list[int]:
+async def measurable(duties: Sequence[str], today: date) -> list[int]:
     """Every obligation of these duties whose unit has officers."""
     rows = await fetch(
         f"SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id WHERE t.duty IN :duties"
-        f" AND o.state IN {MEASURABLE} AND EXISTS (SELECT 1 FROM officer f WHERE f.unit_id = o.unit_id) ORDER BY o.id",
+        f" AND o.state IN {MEASURABLE} AND t.opens <= :today"
+        " AND EXISTS (SELECT 1 FROM officer f WHERE f.unit_id = o.unit_id) ORDER BY o.id",
         duties=list(duties),
+        today=today,
     )
     return [int(row["id"]) for row in rows]
 
