@@ -83,7 +83,7 @@ def test_every_sentence_that_is_said_exists(language: Language) -> None:
     assert sorted(said() - catalogue(language).keys()) == []
 
 
-OTHER_ACTS = ("count", "reopen", "opening")
+OTHER_ACTS = ("count", "reopen", "opening", "reverse-hours", "restate-hours")
 """What an obligation's history may hold beside what people say."""
 FAMILIES: dict[str, Iterable[str]] = {
     "state": State,

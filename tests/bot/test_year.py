@@ -207,7 +207,7 @@ def expected(one: Owed, today: date) -> int:
     passed = [month for month in rule.checkpoints if _last_workday(today.year, month) <= today]
     if not passed:
         return 0
-    if rule.per != "unit":
+    if rule.per == "member":
         return one.target
     may_lack = rule.at_least * max(0, rule.pace_months - max(passed)) // rule.pace_months
     return max(0, one.target - may_lack)

@@ -99,7 +99,7 @@ def expanded() -> dict[Key, Owed]:
             if term.opens > LAST + HORIZON:
                 continue
             rule = duty.rule
-            target = rule.at_least if isinstance(rule, CountedRule) and rule.per == "unit" else 1
+            target = rule.at_least if isinstance(rule, CountedRule) and rule.per != "member" else 1
             for unit in _bound(duty, term.jurisdiction):
                 one = Owed(unit, duty, term.label, term.opens, term.due, term.force, target)
                 found.setdefault(one.key, one)
