@@ -171,7 +171,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "学法 2026.1.3 乙", "2026年1月3日"),
         (OFFICER, "学法 1月2号 丙", "2026年1月2日"),
         (OFFICER, "学法 今天 丁", "2026年1月4日"),
-        (OFFICER, "study yesterday Penalties Act", "Sat 3 Jan 2026", "5/12 meetings"),
+        (OFFICER, "study yesterday meeting: staff Penalties Act", "Sat 3 Jan 2026", "5/12 meetings"),
     ),
     "a nil report is taken where there may be nothing": (
         (OFFICER, "完成 当月案件公示 零报告", "已报结", "#{cases}", "! 尚缺"),
