@@ -168,7 +168,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "days are written in many ways": (
         (OFFICER, "学法 20260103 甲", "2026年1月3日"),
-        (OFFICER, "学法 2026.1.3 乙", "2026年1月3日"),
+        (OFFICER, "学法 2026.1.3 会议：局务会 乙", "2026年1月3日"),
         (OFFICER, "学法 1月2号 丙", "2026年1月2日"),
         (OFFICER, "学法 今天 丁", "2026年1月4日"),
         (OFFICER, "study yesterday meeting: staff Penalties Act", "Sat 3 Jan 2026", "5/12 meetings"),
@@ -229,8 +229,8 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "one report at a time": ((OFFICER, "完成 1 2", "报结哪一项", "1. ", "2. "),),
     "studies are counted once each": (
         (OFFICER, "学法 1月4日 行政处罚法（2021年修订）", "已计数", "行政处罚法（2021年修订）", "1/12 次"),
-        (HEAD, "学法 1月4日 行政处罚法（2021年修订）", "已经计过", "台账号"),
-        (HEAD, "学法 1月4日 行政许可法", "2/12 次"),
+        (HEAD, "学法 1月4日 行政处罚法（2021年修订）", "一次会议计一次", "台账号"),
+        (HEAD, "学法 1月4日 会议：局务会 行政许可法", "2/12 次"),
         (HEAD, "学法 2025年12月30日 宪法", "不在本期"),
         (HEAD, "学法 1月9日 宪法", "还没到"),
         (HEAD, "学法", "现有 2/12 次", "主题"),

@@ -323,7 +323,9 @@ class Life(Play):
         if rule.per != "unit":
             await self._attested(one, who)
             return
-        await self.tells(who, f"计数 #{one.number} {on} 专题学习之{self.next_number()}", "已计数", f"#{one.number}")
+        held = self.next_number()
+        text = f"计数 #{one.number} {on} 会议：会议{held} 专题学习之{held}"
+        await self.tells(who, text, "已计数", f"#{one.number}")
         one.tally += 1
         one.held.append(on)
         if one.tally >= one.target:
