@@ -226,6 +226,21 @@ class Evidence:
         return bool(self.number or self.done_on or self.link or self.note or self.empty or self.exempt_from)
 
 
+class Answer(StrEnum):
+    """What a unit says of one item of its checklist."""
+
+    CONFIRMED = "confirmed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """An answer to one item; what is missing, or what was said beside a confirmation."""
+
+    answer: Answer
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Obligation:
     """One unit's share of a term, as read from the store."""

@@ -1,4 +1,4 @@
-"""The use cases: acknowledge, note, assign, report, count, verify, return, waive, undo.
+"""The use cases: acknowledge, note, check, assign, report, count, verify, return, waive, undo.
 
 Each runs inside the caller's transaction, writes its ledger entry first and moves the row only if it is still what
 the decision was made on; else StaleError, and the transaction is to be done again. An entry holds the obligation
@@ -15,16 +15,26 @@ from typing import Any
 from duties.errors import RefusedError
 from duties.evidence import added, completed_on, lacking
 from duties.ledger import Act, StreamRef
-from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Evidence, Obligation, Role, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Checked, Evidence, Obligation, Role, State
 from duties.registry import EvidenceSlot
-from duties.store import case_rows, chains, changing, officer_rows, planned, reading, share_rows, statements
+from duties.store import (
+    case_rows,
+    chains,
+    changing,
+    check_rows,
+    officer_rows,
+    planned,
+    reading,
+    share_rows,
+    statements,
+)
 from duties.store.database import Rows
 from duties.store.share_rows import TAKEN_BACK, Change
 
 UNDO_WINDOW = timedelta(minutes=10)
 UNDOABLE = frozenset({
     "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "waive", "unwaive", "note",
-    "assign", "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
+    "assign", "check", "snooze", "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
 })  # fmt: skip
 HOLDERS = (Role.HEAD, Role.OFFICER)
 DONE = (State.REPORTED, State.CLOSED)
@@ -260,6 +270,22 @@ async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
     return await _moved(actor, one, at, "note", state, {"note": text})
 
 
+async def check(actor: Actor, number: int, answers: Mapping[int, Checked], said: str, at: Moment) -> Done:
+    """自查: answers to items of a checklist, the latest of each holding. Who answers has seen it: 签收, never done."""
+    one = await _found(number)
+    await may_ask(actor, one, at, "check")
+    was = await check_rows.of(number)
+    checked = {
+        str(no): {"answer": str(one.answer), "note": one.note[:REASON], "on": at.today.isoformat()}
+        for no, one in answers.items()
+    }
+    payload = {"checked": checked, "was": {no: was[int(no)].content() if int(no) in was else None for no in checked}}
+    state = State.ACKNOWLEDGED if one.state == State.PENDING else one.state
+    done = await _moved(actor, one, at, "check", state, {**payload, "said": said})
+    await check_rows.write(number, checked, was, done.entry)
+    return done
+
+
 async def remark(
     actor: Actor, one: Obligation, at: Moment, action: str, payload: dict[str, Any], parts: Sequence[Change] = ()
 ) -> Done:  # fmt: skip
@@ -305,14 +331,18 @@ async def undo(actor: Actor, at: Moment) -> Done:
     one = await _found(entry["ref"])
     parts = await _put_back(one, said.get("shares", ()))
     before = said["before"] if LEAD in touched else _standing(one, await reading.evidence_of(one.id))
+    checked = said.get("was", {})
     columns = {**before, **{name: date.fromisoformat(before[name]) for name in DAYS if before[name]}}
     state = State(columns.pop("state"))
     await _must_stay_answered(one, state, parts)
     if state in OPEN_STATES and one.state not in OPEN_STATES:
         columns["planned_at"] = at.now
-    done = await _moved(actor, one, at, "undo", state, {"of": entry["id"]}, parts=parts, **columns)
+    answers = await check_rows.of(one.id) if checked else {}
+    payload = {"of": entry["id"], **({"checked": checked} if checked else {})}
+    done = await _moved(actor, one, at, "undo", state, payload, parts=parts, **columns)
     if await _acted_since(entry, touched, but=done.entry):
         raise chains.StaleError(f"obligation {one.id} moved")  # while this waited for its turn to write
+    await check_rows.write(one.id, checked, answers, done.entry)
     await changing.reverse_count(entry["id"], done.entry)
     await changing.recount(entry["id"])
     await officer_rows.take_back(entry["id"], done.entry)

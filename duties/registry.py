@@ -87,6 +87,18 @@ class CalendarRule(Entry):
     covers: Literal["previous", "current", "next"]
 
 
+class Staffing(Entry):
+    """How many of a unit's enforcement officers must review, whichever is more; the items that say so."""
+
+    provisions: tuple[int, ...] = Field(min_length=1)
+    percent: int = Field(gt=0, le=100)
+    least: int = Field(gt=0)
+
+    def reviewers(self, officers: int) -> int:
+        """How many reviewers so many officers need; a part of one is one."""
+        return max(self.least, -(-officers * self.percent // 100))
+
+
 class StandingRule(Entry):
     """A checklist of standing provisions, confirmed at the end of each period."""
 
@@ -95,6 +107,7 @@ class StandingRule(Entry):
     anchor: date = date(2019, 1, 1)
     period: Literal["half"]
     covers: Literal["current"] = "current"
+    staffing: Staffing | None = None
 
 
 class CountedRule(Entry):

@@ -99,6 +99,22 @@ class Item(Model):
         table = "notice_item"
 
 
+class Snooze(Model):
+    """This person is not reminded of this obligation until then. Over once `ended_at` is set."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    person_id = fields.BigIntField()
+    audience = fields.CharField(16)
+    due = fields.DateField(description="the due day it was meant for: another one ends it")
+    until = UtcDatetimeField()
+    entry_id = fields.BigIntField()
+    ended_at = UtcDatetimeField(null=True)
+
+    class Meta:
+        table = "snooze"
+
+
 class Lease(Model):
     """Who may send within a platform's limit scope, until when, and the state of its bucket."""
 

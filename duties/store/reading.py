@@ -198,9 +198,13 @@ async def supervisors_of_both(one: str, other: str, today: date) -> list[str]:
     return [row["name"] for row in rows]
 
 
-async def standing_of(unit: int) -> tuple[frozenset[str], frozenset[str]]:
-    """A unit's tags, and the jurisdictions it lies in."""
-    tags = await fetch("SELECT tag FROM unit_tag WHERE unit_id = :unit", unit=unit)
+async def standing_of(unit: int, day: date) -> tuple[frozenset[str], frozenset[str]]:
+    """A unit's tags on a day, and the jurisdictions it lies in."""
+    tags = await fetch(
+        "SELECT tag FROM unit_tag WHERE unit_id = :unit AND (since IS NULL OR since <= :day)"
+        " AND (until IS NULL OR until >= :day)",
+        unit=unit, day=day,
+    )  # fmt: skip
     (row,) = await fetch("SELECT jurisdiction FROM unit WHERE id = :unit", unit=unit)
     return frozenset(row["tag"] for row in tags), frozenset(str(row["jurisdiction"]).split("/"))
 

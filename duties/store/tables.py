@@ -3,7 +3,7 @@
 from tortoise import fields
 from tortoise.models import Model
 
-from duties.model import Basis, Force, Role, ShareState, State
+from duties.model import Answer, Basis, Force, Role, ShareState, State
 from duties.store.fields import UtcDatetimeField, json_field
 
 
@@ -217,6 +217,21 @@ class Training(Model):
 
     class Meta:
         table = "training"
+
+
+class CheckItem(Model):
+    """The latest answer to one item of a checklist; the ledger has those before it."""
+
+    id = fields.BigIntField(primary_key=True)
+    obligation_id = fields.BigIntField()
+    provision = fields.IntField()
+    answer = fields.CharEnumField(Answer, max_length=16)
+    note = fields.CharField(255, default="")
+    on_day = fields.DateField()
+    entry_id = fields.BigIntField()
+
+    class Meta:
+        table = "check_item"
 
 
 class Point(Model):

@@ -6,16 +6,20 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from duties.ledger import SYSTEM, Fault
-from duties.store import case_rows, chains, share_rows, statements
+from duties.store import case_rows, chains, check_rows, share_rows, statements
 from duties.store.database import as_date, fetch
 from duties.store.planned import silent_counts
 
 PAGE = 5_000
+ANSWERED = 500
+"""Checklists compared at once: each has up to a hundred answers."""
 
 
 async def silent_changes() -> list[Fault]:
     """Rows that are not what the ledger last said: moved due days, vanished units, obligations changed behind it."""
-    return [*await _terms(), *await _unheard(), *[fault async for fault in _changed()], *await _shares()]
+    answers = [fault async for fault in _answers()]
+    changed = [fault async for fault in _changed()]
+    return [*await _terms(), *await _unheard(), *changed, *await _shares(), *answers]
 
 
 async def _terms() -> list[Fault]:
@@ -105,6 +109,26 @@ async def _shares() -> list[Fault]:
         if different:
             faults.append(Fault(place, f"{', '.join(different)}: not what the ledger says"))
     return [*faults, *(Fault(f"obligation:{one} partner {unit}", "is gone") for one, unit in said)]
+
+
+async def _answers() -> AsyncIterator[Fault]:
+    """Checklists whose answers are not what the lines of their chain made of them, one after the other."""
+    after = 0
+    while page := await check_rows.answered(after, ANSWERED):
+        written: dict[int, dict[int, Any]] = {number: {} for number in page}
+        for row in await check_rows.lines_of(page):
+            for no, answer in _payload(row).get("checked", {}).items():
+                written[row["ref"]][int(no)] = {**answer, "entry": row["id"]} if answer else None
+        found: dict[int, dict[int, Any]] = {number: {} for number in page}
+        for row in await check_rows.rows_of(page):
+            kept = check_rows.kept(row)
+            found[row["obligation_id"]][row["provision"]] = {**kept.content(), "entry": kept.entry}
+        for number in page:
+            last = {no: answer for no, answer in written[number].items() if answer}
+            if different := [no for no in sorted(last.keys() | found[number]) if last.get(no) != found[number].get(no)]:
+                items = ", ".join(map(str, different))
+                yield Fault(f"obligation:{number}", f"items {items} of its checklist: not what its chain says")
+        after = page[-1]
 
 
 def _differences(row: Mapping[str, Any]) -> str:

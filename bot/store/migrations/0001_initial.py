@@ -159,6 +159,21 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="Snooze",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("person_id", fields.BigIntField()),
+                ("audience", fields.CharField(max_length=16)),
+                ("due", fields.DateField(description="the due day it was meant for: another one ends it")),
+                ("until", UtcDatetimeField(auto_now=False, auto_now_add=False)),
+                ("entry_id", fields.BigIntField()),
+                ("ended_at", UtcDatetimeField(null=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={"table": "snooze", "app": "bot", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Subscription",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

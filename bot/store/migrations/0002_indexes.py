@@ -8,6 +8,7 @@ UNIQUE = {
     "uq_invitation": "invitation (code_hash)",
     "uq_inbox": "inbox (connection, app, message_id)",
     "uq_item": "notice_item (reminder_id, person_id)",
+    "uq_snooze_now": "snooze (person_id, obligation_id) WHERE ended_at IS NULL",
     "uq_lease": "lease (scope)",
     "uq_dialogue": "dialogue (connection, address, kind)",
     "uq_adapter_state": "adapter_state (connection, key)",
@@ -27,6 +28,7 @@ PLAIN = {
     "ix_notice_address": "notice (connection, address, id)",
     "ix_item_unsaid": "notice_item (person_id, id) WHERE notice_id IS NULL",
     "ix_item_notice": "notice_item (notice_id)",
+    "ix_snooze_person": "snooze (person_id, obligation_id)",
     "ix_attempt": "attempt (connection, address, at)",
 }
 

@@ -25,6 +25,20 @@ class Migration(migrations.Migration):
             bases=["Model"],
         ),
         ops.CreateModel(
+            name="CheckItem",
+            fields=[
+                ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ("obligation_id", fields.BigIntField()),
+                ("provision", fields.IntField()),
+                ("answer", fields.CharField(max_length=16)),
+                ("note", fields.CharField(default="", max_length=255)),
+                ("on_day", fields.DateField()),
+                ("entry_id", fields.BigIntField()),
+            ],
+            options={"table": "check_item", "app": "duties", "pk_attr": "id"},
+            bases=["Model"],
+        ),
+        ops.CreateModel(
             name="Chore",
             fields=[
                 ("id", fields.BigIntField(generated=True, primary_key=True, unique=True, db_index=True)),

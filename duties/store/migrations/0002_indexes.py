@@ -13,6 +13,7 @@ UNIQUE = {
     "uq_share": "share (obligation_id, unit_id)",
     "uq_reminder": "reminder (obligation_id, due, rung, audience)",
     "uq_request_open": "request (obligation_id, kind) WHERE state = 'open'",
+    "uq_check_item": "check_item (obligation_id, provision)",
     "uq_stream": "stream (kind, ref)",
     "uq_entry": "entry (stream_id, seq)",
     "uq_anchor_day": "anchor (day)",
