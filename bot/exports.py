@@ -14,10 +14,12 @@ from bot.store.oversight import Narrow, View
 from bot.wording import say, term
 from bot.wording.groups import ground
 from bot.workbook import Cell, Table
-from duties import training
-from duties.model import Actor
+from duties import checklist, training
+from duties.checklist import Item
+from duties.model import Actor, Obligation
 from duties.registry import CountedRule, Registry
 from duties.reports import Light, Standing, allowances, expected, light, projected
+from duties.store import reading
 
 LONGEST = 100_000
 """Rows of one table; what is left out is told in the last."""
@@ -35,6 +37,7 @@ COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     "progress": PROGRESS,
     "unit": OBLIGATION,
     "duty": OBLIGATION,
+    "checklist": ("unit", "term", "no", "item", "ground", "answer", "note", "answered_on", "id"),
     "lights": ("unit", "light", "overdue", "returned", "soon", "slow"),
 }
 
@@ -201,6 +204,25 @@ def _lamp(of: Question, unit: str, standing: Standing) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def _checklist(of: Question) -> Rows:
+    """Every item of one checklist; nothing where its unit is no longer in the asker's view."""
+    one = await reading.obligation(of.asked.obligation)
+    if one is None or not of.view.sees(one.unit_id, one.unit_path):
+        return []
+    listed = await checklist.read(of.registry, one)
+    return [_item(of, one, item) for item in listed.items]
+
+
+def _item(of: Question, one: Obligation, item: Item) -> dict[str, Any]:
+    kept, no = item.kept, item.provision.no
+    return {
+        "unit": one.unit, "term": term(one.term, of.asked.language), "no": no, "item": item.provision.title,
+        "ground": of.registry.citation(no), "id": one.id,
+        "answer": of.say(f"checklist-mark-{kept.checked.answer}" if kept else "checklist-mark-none"),
+        "note": kept.checked.note if kept else None, "answered_on": kept.on if kept else None,
+    }  # fmt: skip
+
+
 ROWS: Mapping[Kind, Callable[[Question], Awaitable[Rows]]] = {
     "overdue": _overdue,
     "due": _due,
@@ -208,5 +230,6 @@ ROWS: Mapping[Kind, Callable[[Question], Awaitable[Rows]]] = {
     "progress": _progress,
     "unit": _unit,
     "duty": _duty,
+    "checklist": _checklist,
     "lights": _lights,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from duties import obligations
 from duties.errors import RefusedError
 from duties.model import Actor, Answer, Checked, Evidence, Obligation
-from duties.obligations import Done, Moment
+from duties.obligations import ANYHOW, Done, Moment, Reporting
 from duties.registry import Provision, Registry, StandingRule
 from duties.store import check_rows, reading
 from duties.store.check_rows import Kept
@@ -106,8 +106,10 @@ async def must_be_answered(registry: Registry, one: Obligation) -> Checklist:
     return checklist
 
 
-async def report(actor: Actor, registry: Registry, number: int, evidence: Evidence, at: Moment) -> Done:
+async def report(
+    actor: Actor, registry: Registry, number: int, evidence: Evidence, at: Moment, by: Reporting = ANYHOW
+) -> Done:
     """报结, once every item has its answer: asked again under the chain's lock, as one may be taken back meanwhile."""
-    done = await obligations.report(actor, number, evidence, at)
+    done = await obligations.report(actor, number, evidence, at, by)
     await must_be_answered(registry, done.obligation)
     return done

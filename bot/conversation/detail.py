@@ -6,14 +6,17 @@ from typing import Any
 
 from bot.conversation import find, partners
 from bot.conversation.ask import HOLDERS, Ask, Reply
+from bot.conversation.checklist import paged
 from bot.conversation.supervisor import view
 from bot.conversation.telling import evidence_shown, is_counted, officers_reached, slots, status, wanted
 from bot.conversation.waiving import lasting
 from bot.store import oversight
+from duties import checklist
+from duties.checklist import is_standing
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
 from duties.model import OPEN_SHARES, OPEN_STATES, Force, Obligation, Role, ShareState, State
-from duties.registry import Duty, Provision, StandingRule
+from duties.registry import Duty
 from duties.store import reading
 from duties.store.chains import history
 from duties.store.database import Rows
@@ -22,10 +25,9 @@ HISTORY = 6
 BY_ITSELF = frozenset({"lapsed", "membership", "withdrawn"})
 """Reasons that are no person's words."""
 SAID = ("note", "to", "said", "partner")
-"""What of an entry people are shown beside the act: how far the work is, whom it was given to, what was asked."""
+"""What of an entry people are shown beside the act: how far the work is, whom it was given to, what was said."""
 CITED = 4
 COUNTED = 12
-PAGE = 10
 
 
 async def detail(ask: Ask) -> Reply:
@@ -41,7 +43,7 @@ async def detail(ask: Ask) -> Reply:
         raise RefusedError("refused-not-yours-to-see", unit=one.unit, unit_id=one.unit_id, action="detail")
     lines = [
         *await _what(ask, one),
-        *await _checklist(ask, one, ask.duty(one.duty), meant.rest),
+        *await _checklist(ask, one, meant.rest),
         *await _done(ask, one),
     ]
     buttons = partners.buttons(ask, one, part) or _buttons(ask, one)
@@ -77,26 +79,11 @@ def _force(ask: Ask, one: Obligation, duty: Duty) -> str:
     return ask.say("detail-force-settled")
 
 
-async def _checklist(ask: Ask, one: Obligation, duty: Duty, words: str) -> list[str]:
-    """The standing provisions that bind this unit, a page at a time: by its tags, and by where each is in force."""
-    if not isinstance(duty.rule, StandingRule):
+async def _checklist(ask: Ask, one: Obligation, words: str) -> list[str]:
+    """The standing provisions that bind this unit, where it is done item by item."""
+    if not is_standing(ask.registry, one):
         return []
-    tags, places = await reading.standing_of(one.unit_id)
-    items = [p for no in duty.scope[0].provisions if _binds(p := ask.registry.provisions[no], tags, places, ask)]
-    pages = max(1, -(-len(items) // PAGE))
-    page = min(max(1, int(words) if words.isdecimal() and len(words) < PAGE else 1), pages)
-    lines = [
-        ask.say("checklist-line", title=p.title, ground=ask.registry.citation(p.no, short=True))
-        for p in items[(page - 1) * PAGE : page * PAGE]
-    ]
-    more = [ask.say("checklist-more", page=page, pages=pages, id=one.id, next=page % pages + 1)] if pages > 1 else []
-    return [ask.say("checklist-head", n=len(items)), *lines, *more]
-
-
-def _binds(provision: Provision, tags: frozenset[str], places: frozenset[str], ask: Ask) -> bool:
-    if ask.registry.documents[provision.document].jurisdiction not in places:
-        return False
-    return not provision.tags or any(str(tag) in tags for tag in provision.tags)
+    return paged(ask, one, await checklist.read(ask.registry, one), words)
 
 
 async def _done(ask: Ask, one: Obligation) -> list[str]:
@@ -156,6 +143,7 @@ def _buttons(ask: Ask, one: Obligation) -> tuple[tuple[str, str, str], ...]:
         if one.state in OPEN_STATES:
             seen = one.state == State.ACKNOWLEDGED
             verbs = (("report", "primary"),) if seen else (("acknowledge", "plain"), ("report", "primary"))
+            verbs = (*verbs, ("checklist", "plain")) if is_standing(ask.registry, one) else verbs
     elif ask.holds(Role.SUPERVISOR) and ask.actor.supervises(one.unit_path) and one.state == State.REPORTED:
         verbs = (("close", "primary"), ("return", "danger"))
     elif ask.actor.supervises(one.unit_path) and one.state == State.WAIVED:

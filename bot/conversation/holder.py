@@ -7,6 +7,7 @@ from bot.conversation import find, news, partners, refusal
 from bot.conversation.arranging import acting, mark
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.cases import consequences
+from bot.conversation.checklist import confirmed_note
 from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
@@ -14,8 +15,9 @@ from bot.conversation.telling import PARTS, echo, is_counted, item, officers_rea
 from bot.store import addressees, oversight
 from bot.wording import say
 from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
-from duties import cases, obligations
+from duties import cases, checklist, obligations
 from duties.cases import Law
+from duties.checklist import is_standing
 from duties.errors import RefusedError
 from duties.evidence import lacking
 from duties.model import OPEN_SHARES, OPEN_STATES, Evidence, Obligation, Role, ShareState, State
@@ -137,7 +139,8 @@ async def _as_lead(ask: Ask, meant: Found) -> Reply:
         evidence = read_evidence(meant.rest, ask.today)
     except DayError as error:
         return _with(notes, _asking(ask, todo, "no-such-day", text=error))
-    if problem := await _problem(ask, todo, evidence, meant.rest):
+    by_item = all(is_standing(ask.registry, one) for one in todo)  # its answers are its evidence
+    if not by_item and (problem := await _problem(ask, todo, evidence, meant.rest)):
         return _with(notes, problem)
     return await _reported(ask, todo, evidence, notes)
 
@@ -156,6 +159,8 @@ async def _reportable(ask: Ask, meant: Sequence[Obligation]) -> tuple[list[Oblig
         try:
             await refusal.must_hold(ask, one, "report", *OPEN_STATES)
             await obligations.must_be_answered(one)
+            if is_standing(ask.registry, one):
+                await checklist.must_be_answered(ask.registry, one)
             todo.append(one)
         except RefusedError as reason:
             refused.append(reason)
@@ -173,7 +178,7 @@ async def _reported(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, no
     done, shown, lines = [], [], []
     for one in todo:
         by = Reporting(await wanted(ask, one), ask.around.head_confirms)
-        answer = await obligations.report(ask.actor, one.id, evidence, ask.at, by)
+        answer = await _one_reported(ask, one, evidence, by)
         after = answer.obligation
         if answer.action == "show":
             shown.append(answer)
@@ -186,6 +191,15 @@ async def _reported(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, no
     open_ids = [one.obligation.id for one in shown]
     question = ask.question("evidence", "report", *open_ids) if open_ids else None
     return replace(reply, about=(*reply.about, *open_ids), question=question)
+
+
+async def _one_reported(ask: Ask, one: Obligation, evidence: Evidence, by: Reporting) -> Done:
+    """What shows a checklist done is its answers, counted; whatever else was said stands beside them."""
+    if not is_standing(ask.registry, one):
+        return await obligations.report(ask.actor, one.id, evidence, ask.at, by)
+    counted = confirmed_note(ask, await checklist.read(ask.registry, one))
+    shown = replace(evidence, note="\uff1b".join(filter(None, (counted, evidence.note))), empty=False)
+    return await checklist.report(ask.actor, ask.registry, one.id, shown, ask.at, by)
 
 
 async def _still_open(ask: Ask, answer: Done, by: Reporting) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.conversation import find, partners, refusal
 from bot.conversation.ask import Ask, Reply
+from bot.conversation.checklist import missing_shown
 from bot.conversation.find import Found
 from bot.conversation.narrow import Narrowed, about, narrowed
 from bot.conversation.telling import evidence_shown, offered, remaining_waiting
@@ -105,7 +106,8 @@ async def review(ask: Ask) -> Reply:
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:
     late = row["done_on"] is not None and row["done_on"] > row["due"]
     marks = [ask.say(key) for key, holds in (("mark-late", late), ("mark-backdated", row["backdated"])) if holds]
-    shown = await evidence_shown(ask, row["id"], ask.duty(row["duty"]))
+    given = await evidence_shown(ask, row["id"], ask.duty(row["duty"]))
+    shown = "\n".join([given, *await missing_shown(ask, row["id"])]).strip()
     return ask.say(
         "review-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), term=ask.term(row["term"]),
         id=row["id"], done=row["done_on"] or "", due=row["due"], marks="".join(marks),
@@ -119,7 +121,10 @@ async def close(ask: Ask) -> Reply:
     if isinstance(meant, Reply):
         return meant
     done, refused = await refusal.each(meant.obligations, lambda number: obligations.close(ask.actor, number, ask.at))
-    lines = [ask.say("echo-close", entry=one.entry, **ask.facts(one.obligation)) for one in done]
+    lines = []
+    for one in done:
+        lines.append(ask.say("echo-close", entry=one.entry, **ask.facts(one.obligation)))
+        lines += await missing_shown(ask, one.obligation.id)
     lines += [await refusal.told(ask, "close", one) for one in refused]
     about = tuple(one.obligation.id for one in done)
     return Reply("\n".join([*lines, await remaining_waiting(ask, View(trees=trees(ask)))]), about=about)

@@ -9,7 +9,9 @@ from bot.store.oversight import Narrow
 from bot.wording import Language
 from duties.store.database import fetch
 
-Kind = Literal["overdue", "due", "unacknowledged", "progress", "unit", "duty", "lights", "letter", "bulletin"]
+Kind = Literal[
+    "overdue", "due", "unacknowledged", "progress", "unit", "duty", "lights", "letter", "bulletin", "checklist"
+]
 RECENT = 50
 """Messages looked back through for the last question."""
 LONGEST_NUMBER = 16
@@ -21,6 +23,7 @@ class Asked:
     """A question that has a full table: its kind, its limits, its days (both inclusive), its language.
 
     Of kind letter it has a file instead: that of the letter with this number; of kind bulletin, one of its days.
+    Of kind checklist it is about the obligation with this number.
     """
 
     kind: Kind
@@ -29,13 +32,14 @@ class Asked:
     first: date | None = None
     last: date | None = None
     letter: int = 0
+    obligation: int = 0
 
     def content(self) -> dict[str, Any]:
         """As a message's body keeps it."""
         days = {name: day.isoformat() for name, day in (("first", self.first), ("last", self.last)) if day}
         return {
             "kind": self.kind, "paths": list(self.narrow.paths), "duties": list(self.narrow.duties),
-            "language": self.language, "letter": self.letter, **days,
+            "language": self.language, "letter": self.letter, "obligation": self.obligation, **days,
         }  # fmt: skip
 
 
@@ -66,4 +70,5 @@ def _asked(body: Any) -> Asked | None:
         return None
     first, last_day = (date.fromisoformat(content[name]) if name in content else None for name in ("first", "last"))
     narrow = Narrow(tuple(content["paths"]), tuple(content["duties"]))
-    return Asked(content["kind"], narrow, content["language"], first, last_day, content["letter"])
+    letter, obligation = content["letter"], content.get("obligation", 0)
+    return Asked(content["kind"], narrow, content["language"], first, last_day, letter, obligation)
