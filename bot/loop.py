@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from bot.digest import Digests
-from bot.store import arrivals, people, queue, reach
+from bot.store import arrivals, people, queue, reach, snoozes
 from bot.wording import say
 from duties import cases, obligations, planning, reminding, training
 from duties.ledger import SYSTEM, Act
@@ -53,7 +53,8 @@ class Loop:
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
         for chore in (
-            self._reopen, self._plan, self._hours, self._lapse, self._raise, self._digest, self._anchor, self._check,
+            self._reopen, self._plan, self._hours, self._lapse, self._raise, self._wake, self._digest, self._anchor,
+            self._check,
         ):  # fmt: skip
             try:
                 await chore(now, today)
@@ -103,6 +104,12 @@ class Loop:
     async def _raise(self, now: datetime, _today: date) -> None:
         at = await reminding.instant(now, self.zone)
         self.pulse.raised += await reminding.raise_due(self.registry, self.workdays, at)
+
+    async def _wake(self, now: datetime, today: date) -> None:
+        """Who put a reminder off is told again, at an hour at which people work."""
+        local = now.astimezone(self.zone)
+        if self.workdays.is_workday(today):
+            await snoozes.wake(now, local.hour * 60 + local.minute)
 
     async def _digest(self, now: datetime, _today: date) -> None:
         await self._digests.send(now.astimezone(self.zone))

@@ -12,7 +12,7 @@ from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
 from bot.conversation.telling import PARTS, echo, is_counted, item, officers_reached, slot_named, wanted
-from bot.store import addressees, oversight
+from bot.store import addressees, oversight, snoozes
 from bot.wording import say
 from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
 from duties import cases, checklist, obligations
@@ -322,6 +322,8 @@ async def undo(ask: Ask) -> Reply:
     await partners.undone(ask, done)
     if done.obligation.state in OPEN_STATES and not done.undone.startswith("share-"):
         await cases.unfollowed(ask.actor, Law(ask.registry, ask.around.workdays), done.obligation.id, ask.at)
+    if done.undone == "snooze":
+        await snoozes.take_back(ask.actor.person_id, done.obligation.id)
     if done.undone in TOLD_TO_UNIT:
         act, state = say(f"act-{done.undone}"), say(f"state-{done.obligation.state}")
         await news.to_unit(ask, "news-undone", done.obligation, act=act, state=state)

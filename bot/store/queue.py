@@ -78,6 +78,12 @@ _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until 
 _SPOKEN_TO = "p.unit_id = CASE m.audience WHEN 'supervisor' THEN u.supervisor_id ELSE u.id END AND p.role = m.audience"
 """The posts an audience means: those of the unit itself, or the supervisors of the unit that supervises it."""
 
+_AWAKE = """NOT EXISTS (
+      SELECT 1 FROM snooze s CROSS JOIN reminder r WHERE s.person_id = i.person_id AND s.ended_at IS NULL
+        AND r.id = i.reminder_id AND r.obligation_id = s.obligation_id AND r.audience <> 'supervisor')
+"""
+"""Not put off by its recipient. Snoozes that run are few: for almost everybody this is one look into their index."""
+
 _ADDRESSED = f"""
     INSERT INTO notice_item (reminder_id, person_id, outcome)
     SELECT DISTINCT m.id, p.person_id, ''
@@ -161,7 +167,7 @@ async def open_notices(now: datetime) -> int:
           created_at)
         SELECT 'reminders', a.connection, a.connection, a.person_id, a.address, 'collecting',
           {_turn("a.connection", "a.address")}, 0, '', '', '', {_instant(":now")}
-        FROM (SELECT DISTINCT person_id FROM notice_item WHERE notice_id IS NULL) AS w
+        FROM (SELECT DISTINCT i.person_id FROM notice_item i WHERE i.notice_id IS NULL AND {_AWAKE}) AS w
         JOIN identity a ON a.person_id = w.person_id
         WHERE a.id = (
             SELECT b.id FROM identity b WHERE b.person_id = w.person_id
@@ -311,7 +317,7 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
         LEFT JOIN share s ON s.obligation_id = o.id AND {_OF_SHARE} LEFT JOIN unit w ON w.id = s.unit_id
         WHERE n.id IN :numbers
           AND a.person_id = n.person_id AND a.connection = n.connection AND a.address = n.address
-          AND i.person_id = n.person_id AND i.notice_id IS NULL
+          AND i.person_id = n.person_id AND i.notice_id IS NULL AND {_AWAKE}
           AND m.id = i.reminder_id AND o.id = m.obligation_id AND t.id = o.term_id AND u.id = o.unit_id
         ORDER BY m.due, t.duty, u.path, m.severity, i.id
         """,

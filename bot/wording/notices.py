@@ -83,7 +83,7 @@ class NoticeWording:
         feet = self._feet(own, others, surface) if named else []
         return {
             "text": "\n\n".join([self._head(items, gravest.tone), *blocks, *(["\n".join(feet)] if feet else [])]),
-            "buttons": self._buttons(own) if own else [],
+            "buttons": self._buttons(own, today) if own else [],
             "items": [one.obligation for one in listed],
             "audience": gravest.audience.partition("/")[0],
             "rung": gravest.rung,
@@ -203,10 +203,12 @@ class NoticeWording:
         duty = self.registry.duty(code)
         return duty.title if self.language == "zh" else duty.title_en
 
-    def _buttons(self, items: list[Owed]) -> list[list[str]]:
+    def _buttons(self, items: list[Owed], today: date) -> list[list[str]]:
         if len(items) == 1:
             (one,) = items
-            verbs = (("acknowledge", "plain"), ("report", "primary"), ("detail", "plain"))
+            verbs: tuple[tuple[str, str], ...] = (("acknowledge", "plain"), ("report", "primary"), ("detail", "plain"))
+            if one.state != "returned" and today < one.due:
+                verbs = (*verbs, ("snooze", "plain"))
             return [
                 [say(f"button-{verb}", self.language), f"{verb}:{one.obligation}", style]
                 for verb, style in verbs
@@ -227,5 +229,5 @@ class NoticeWording:
 
 def _gravity(one: Owed) -> tuple[int, date]:
     news = ("opened", "moved", "reopened")
-    order = ("pace", "notice", "remind", *news, "urge", "last-day", "overdue", "proposal", "weekly")
+    order = ("pace", "notice", "snoozed", "remind", *news, "urge", "last-day", "overdue", "proposal", "weekly")
     return order.index(one.tone), one.due
