@@ -1,5 +1,6 @@
 """稍后: the asker is reminded again in a while, nobody else is concerned."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from bot.conversation import find, refusal
@@ -7,7 +8,7 @@ from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.find import Found
 from bot.store import snoozes
 from bot.wording.grammar import EVERYTHING, DayError
-from bot.wording.later import DEFAULT, read_later
+from bot.wording.later import DEFAULT, Later, read_later
 from duties import snoozing
 from duties.errors import RefusedError
 from duties.model import Obligation, Role, State
@@ -20,15 +21,15 @@ PUT_OFF = (State.PENDING, State.ACKNOWLEDGED)
 async def snooze(ask: Ask) -> Reply:
     """稍后: one, several or everything a reminder named; without a time, two hours."""
     try:
-        named, words = read_later(ask.words, ask.at.now)
+        later = read_later(ask.words, ask.at.now)
     except DayError as error:
         return Reply(ask.say("snooze-no-such-day", text=error))
-    meant = await _meant(ask.told(words))
+    meant = await _meant(ask.told(later.rest))
     if isinstance(meant, Reply):
-        return meant
+        return _keeping(meant, later.said)
     if meant.rest:
         return Reply(ask.say("snooze-unread", text=meant.rest))
-    wanted = named or ask.at.now + DEFAULT
+    wanted = _wanted(ask, later)
     ends: dict[int, datetime] = {}
 
     async def put_off(number: int) -> Done:
@@ -44,6 +45,21 @@ async def snooze(ask: Ask) -> Reply:
         lines.append(ask.say("snooze-bounded", days=snoozing.WORKING_DAYS))
     lines += [await refusal.told(ask, "snooze", one) for one in refused]
     return Reply("\n".join([*lines, ask.say("snooze-foot")]), about=tuple(one.obligation.id for one in done))
+
+
+def _wanted(ask: Ask, later: Later) -> datetime:
+    """Days are working days: whoever says three days on a Thursday has three days of work before them."""
+    if not later.days:
+        return later.at or ask.at.now + DEFAULT
+    return snoozing.opening(ask.around.workdays.add(ask.today, later.days), ask.at.now, 0)
+
+
+def _keeping(reply: Reply, said: str) -> Reply:
+    """A question which one is meant, that remembers the time named; a button would not."""
+    if reply.question is None or not said:
+        return reply
+    content = {**reply.question.content, "rest": said}
+    return replace(reply, buttons=(), question=replace(reply.question, content=content))
 
 
 async def _meant(ask: Ask) -> Found | Reply:

@@ -7,7 +7,9 @@ from duties.model import Obligation
 from duties.snoozing import OFFICE_HOURS, Bounds
 from duties.store.database import as_date, dialect, execute, fetch, transaction
 
-RUNG = 10_000_000
+OPEN = int(OFFICE_HOURS.total_seconds()) // 60
+"""Minutes an office is open."""
+_RUNG = "'Z' || CAST(s.id % 10000000 AS TEXT)"
 """A rung's name holds seven digits of a snooze's number: two of one obligation are never so far apart."""
 
 
@@ -45,9 +47,17 @@ async def add(person: int, one: Obligation, audience: str, until: datetime, entr
 
 
 async def take_back(person: int, obligation: int) -> None:
-    """撤回: the last snooze of a person as if it had not been; what it held back goes out."""
+    """撤回: the last snooze of a person as if it had not been; one that gave way to it runs again."""
     await execute(
         "DELETE FROM snooze WHERE id = (SELECT MAX(id) FROM snooze WHERE person_id = :person AND obligation_id = :id)",
+        person=person, id=obligation,
+    )  # fmt: skip
+    await execute(
+        f"""
+        UPDATE snooze SET ended_at = NULL WHERE ended_at IS NOT NULL AND id = (
+          SELECT MAX(s.id) FROM snooze s WHERE s.person_id = :person AND s.obligation_id = :id AND s.ended_at < s.until
+            AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = s.obligation_id AND m.rung = {_RUNG}))
+        """,
         person=person, id=obligation,
     )  # fmt: skip
 
@@ -63,8 +73,8 @@ async def wake(now: datetime, minute: int) -> int:
             UPDATE snooze SET ended_at = :now WHERE ended_at IS NULL AND id IN (
               SELECT s.id FROM snooze s JOIN obligation o ON o.id = s.obligation_id
               JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
-              WHERE s.ended_at IS NULL AND u.office_opens <= :minute AND :minute < u.office_opens + {_hours()}
-                AND (s.until <= :now OR o.state = 'returned' OR t.due <> s.due))
+              WHERE s.ended_at IS NULL AND u.office_opens <= :minute
+                AND ((s.until <= :now AND :minute < u.office_opens + {OPEN}) OR o.state = 'returned' OR t.due <> s.due))
             RETURNING id
             """,
             now=now, minute=minute,
@@ -76,14 +86,13 @@ async def wake(now: datetime, minute: int) -> int:
 
 async def _owe(numbers: list[int], now: datetime) -> None:
     """One reminder for one person each. A rung that was raised meanwhile says more, and supersedes it."""
-    rung = f"'Z' || CAST(s.id % {RUNG} AS TEXT)"
     false, true = ("0", "1") if dialect() == "sqlite" else ("FALSE", "TRUE")
     instant = ":now" if dialect() == "sqlite" else "CAST(:now AS TIMESTAMPTZ)"
     await execute(
         f"""
         INSERT INTO reminder
           (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
-        SELECT o.id, t.due, {rung}, s.audience, 'snoozed', 0, {false}, {false}, {instant}, {true}
+        SELECT o.id, t.due, {_RUNG}, s.audience, 'snoozed', 0, {false}, {false}, {instant}, {true}
         FROM snooze s JOIN obligation o ON o.id = s.obligation_id JOIN term t ON t.id = o.term_id
         WHERE s.id IN :numbers AND o.state IN ('pending', 'acknowledged', 'returned') ON CONFLICT DO NOTHING
         """,
@@ -93,12 +102,8 @@ async def _owe(numbers: list[int], now: datetime) -> None:
         f"""
         INSERT INTO notice_item (reminder_id, person_id, outcome)
         SELECT m.id, s.person_id, '' FROM snooze s
-        JOIN reminder m ON m.obligation_id = s.obligation_id AND m.rung = {rung} AND m.audience = s.audience
+        JOIN reminder m ON m.obligation_id = s.obligation_id AND m.rung = {_RUNG} AND m.audience = s.audience
         WHERE s.id IN :numbers ON CONFLICT DO NOTHING
         """,
         numbers=numbers,
     )
-
-
-def _hours() -> int:
-    return int(OFFICE_HOURS.total_seconds()) // 60
