@@ -7,10 +7,12 @@ from typing import Any
 from bot.conversation import find, partners
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.checklist import paged
+from bot.conversation.find import Found
 from bot.conversation.supervisor import view
 from bot.conversation.telling import evidence_shown, is_counted, officers_reached, slots, status, wanted
 from bot.conversation.waiving import lasting
 from bot.store import oversight
+from bot.wording.grammar import HASH_NUMBER
 from duties import checklist
 from duties.checklist import is_standing
 from duties.errors import RefusedError
@@ -32,7 +34,7 @@ COUNTED = 12
 
 async def detail(ask: Ask) -> Reply:
     """详情: everything about one obligation."""
-    meant = await find.meant(ask, "detail", lambda: _candidates(ask))
+    meant = await _meant(ask)
     if isinstance(meant, Reply):
         return meant
     if len(meant.obligations) > 1:
@@ -48,6 +50,15 @@ async def detail(ask: Ask) -> Reply:
     ]
     buttons = partners.buttons(ask, one, part) or _buttons(ask, one)
     return Reply("\n".join(line for line in lines if line), buttons, about=(one.id,))
+
+
+async def _meant(ask: Ask) -> Found | Reply:
+    """One obligation; a number after #number is the page of its checklist."""
+    found = HASH_NUMBER.match(ask.words)
+    page = ask.words[found.end() :].strip() if found else ""
+    if found and page.isdecimal():
+        return await find.numbered(ask, [int(found[1])], page)
+    return await find.meant(ask, "detail", lambda: _candidates(ask))
 
 
 async def _candidates(ask: Ask) -> Sequence[Obligation]:

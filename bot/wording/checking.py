@@ -22,8 +22,8 @@ _FIGURES = r"(?:行政)?(?:执法|法制|审核)|(?:officers|reviewers)\b"
 _VERB = rf"(?:{_YES}|{_NO}|{_WITHOUT}|{_FIGURES})"
 _ANOTHER = re.sub(r"\?P<\w+>", "?:", rf"[\s，,。；;]+(?:{_WHO}){_VERB}")
 _CLAUSE = re.compile(
-    rf"{_WHO}(?:(?P<yes>{_YES})|(?P<no>{_NO})|(?P<words>(?={_WITHOUT}))|(?P<figures>(?={_FIGURES})))"
-    rf"(?P<note>.*?)(?=\s*[。；;]?\s*$|{_ANOTHER})",
+    rf"{_WHO}(?:(?P<yes>{_YES})(?P<beside>\s*[:：].*?|[\s，,]+(?={_FIGURES}).*?)?"
+    rf"|(?:{_NO}|(?={_WITHOUT})|(?P<figures>(?={_FIGURES})))(?P<note>.*?))(?=[\s。；;]*$|{_ANOTHER})",
     re.IGNORECASE,
 )
 _UNSAID = frozenset({"没有", "没", "无", "未", "不", "不是", "未落实", "不符合"})
@@ -81,7 +81,7 @@ def _clause(found: re.Match[str]) -> Clause:
             raise UnreadError(found["numbers"])
         spans.append((int(first), int(last or first)))
     confirmed = True if found["yes"] else None if found["figures"] is not None else False
-    note = " ".join(found["note"].split()).strip(EDGES)
+    note = " ".join((found["beside"] or found["note"] or "").split()).strip(EDGES)
     return Clause(tuple(spans), bool(found["rest"]), bool(found["all"]), confirmed, "" if note in _UNSAID else note)
 
 

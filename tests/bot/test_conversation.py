@@ -352,9 +352,9 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "逾期", "没有逾期"),
     ),
     "the checklist of standing provisions has pages": (
-        (OFFICER, "详情 常态化", "自查清单", "第 1/"),
+        (OFFICER, "详情 常态化", "已答 0/", "第 1/"),
         (OFFICER, "详情 常态化 2", "第 2/"),
-        (OFFICER, "详情 常态化 ９９", "自查清单"),
+        (OFFICER, "详情 常态化 ９９", "已答 0/"),
     ),
 }  # fmt: skip
 
