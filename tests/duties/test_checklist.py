@@ -81,10 +81,17 @@ async def test_the_latest_answer_holds_and_each_has_its_line(store: None) -> Non
     async with transaction():
         await obligations.undo(await head_of(one), moment(DAY))
     assert (await checklist.read(LAW, one)).missing == ()
+    assert (await checklist.read(LAW, one)).answered == 2  # the first answers stand: something was done since
+    assert await silent_changes() == []
+
+
+async def test_the_first_answers_taken_back_leave_it_as_it_was(store: None) -> None:
+    await answer("water", 5, 8)
+    one = await check_of("water")
     async with transaction():
         await obligations.undo(await head_of(one), moment(DAY))
-    listed = await checklist.read(LAW, after := await check_of("water"))
-    assert (listed.answered, after.state) == (0, "pending")
+    assert (await checklist.read(LAW, one)).answered == 0
+    assert (await check_of("water")).state == "pending"
     assert await silent_changes() == []
 
 
