@@ -78,11 +78,11 @@ _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until 
 _SPOKEN_TO = "p.unit_id = CASE m.audience WHEN 'supervisor' THEN u.supervisor_id ELSE u.id END AND p.role = m.audience"
 """The posts an audience means: those of the unit itself, or the supervisors of the unit that supervises it."""
 
-_AWAKE = """NOT EXISTS (
+_AWAKE = """(i.person_id NOT IN (SELECT w.person_id FROM snooze w WHERE w.ended_at IS NULL) OR NOT EXISTS (
       SELECT 1 FROM snooze s CROSS JOIN reminder r WHERE s.person_id = i.person_id AND s.ended_at IS NULL
-        AND r.id = i.reminder_id AND r.obligation_id = s.obligation_id AND r.audience <> 'supervisor')
+        AND r.id = i.reminder_id AND r.obligation_id = s.obligation_id AND r.audience <> 'supervisor'))
 """
-"""Not put off by its recipient. Snoozes that run are few: for almost everybody this is one look into their index."""
+"""Not put off by its recipient. Few people put anything off: who does not is told by one look into a small set."""
 
 _ADDRESSED = f"""
     INSERT INTO notice_item (reminder_id, person_id, outcome)
