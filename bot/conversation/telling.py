@@ -66,7 +66,7 @@ async def wanted(ask: Ask, one: Obligation) -> tuple[EvidenceSlot, ...]:
     slots = ask.duty(one.duty).evidence
     if not any(slot.jurisdiction for slot in slots):
         return slots
-    _, places = await reading.standing_of(one.unit_id)
+    _, places = await reading.standing_of(one.unit_id, one.due)
     return tuple(slot for slot in slots if not slot.jurisdiction or slot.jurisdiction in places)
 
 
