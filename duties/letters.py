@@ -73,6 +73,10 @@ class _Wording(Entry):
     def said(self, text: str) -> str:
         return _clean(text) or self.blank
 
+    def ended(self, text: str) -> str:
+        said = self.said(text)
+        return said if said.endswith((self.blank, self.stop)) else said + self.stop
+
 
 def draft(letter: Letter) -> bytes:
     """The letter as a .docx. The same letter gives the same bytes."""
@@ -119,7 +123,7 @@ def _context(letter: Letter, wording: _Wording) -> dict[str, Any]:
         "subject": wording.said(letter.subject),
         "grounds": wording.said(wording.bar.join(_all(letter.grounds) or paper.grounds)),
         "deadline": wording.day(letter.deadline),
-        "derivation": wording.said(letter.derivation),
+        "derivation": wording.ended(letter.derivation),
         "undated": wording.undated,
         "blank": wording.blank,
         "name": paper.name,

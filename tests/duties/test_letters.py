@@ -1,9 +1,12 @@
 """Letters as the person who signs them finds them: what they say, what they leave open, how the page looks."""
 
+import subprocess
 import tomllib
 from dataclasses import fields, replace
 from datetime import date
 from io import BytesIO
+from pathlib import Path
+from shutil import which
 from typing import Any
 from zipfile import ZipFile
 
@@ -338,11 +341,45 @@ def test_a_title_breaks_between_its_parts_and_never_within_a_word_or_number(subj
 
 def test_the_signature_never_stands_on_a_page_of_its_own() -> None:
     document = opened(URGING)
-    kept = ("Closing", "AttachmentFirst", "AttachmentNext", "Signature", "Date", "Heading1", "Heading2")
+    kept = ("Closing", "AttachmentFirst", "AttachmentNext", "Signature", "Date", "Contact", "Heading1", "Heading2")
     assert all(style(document, one).paragraph_format.keep_with_next for one in kept)
     for kind in Paper:
         last = [one.style.style_id for one in opened(Letter(kind=kind)).paragraphs if one.style and one.text][-4:]
         assert last == ["Closing", "Signature", "Date", "Contact"]
+
+
+def test_the_foot_floats_to_the_last_line_of_the_page_that_holds_the_signature() -> None:
+    document = opened(URGING)
+    floats = document.tables[-1]._tbl.tblPr.find(qn("w:tblpPr"))  # noqa: SLF001  the library has no name for it
+    assert (floats.get(qn("w:vertAnchor")), floats.get(qn("w:tblpYSpec"))) == ("margin", "bottom")
+    assert (floats.get(qn("w:horzAnchor")), floats.get(qn("w:tblpX"))) == ("page", str(round(28 / 25.4 * 1440)))
+
+
+def rendered(kind: Paper, length: int, folder: Path) -> list[str]:
+    """The pages of a letter as a word processor sets them."""
+    said = replace(URGING, kind=kind, facts=URGING.facts * length, demands=URGING.demands * length)
+    (folder / "letter.docx").write_bytes(draft(said))
+    profile = f"-env:UserInstallation=file://{folder}/profile"
+    convert = ["soffice", profile, "--headless", "--convert-to", "pdf", "--outdir", str(folder), "letter.docx"]
+    subprocess.run(convert, cwd=folder, check=True, capture_output=True, timeout=120)
+    shown = subprocess.run(["pdftotext", "letter.pdf", "-"], cwd=folder, check=True, capture_output=True, timeout=60)
+    return [page for page in shown.stdout.decode().split("\f") if page.strip()]
+
+
+@pytest.mark.skipif(not (which("soffice") and which("pdftotext")), reason="no word processor here")
+@pytest.mark.parametrize(("kind", "length"), [(Paper.CASE, 5), (Paper.DECISION, 5), (Paper.INTERVIEW, 4)])
+def test_a_word_processor_puts_the_foot_where_the_signature_is(kind: Paper, length: int, tmp_path: Path) -> None:
+    *before, last = rendered(kind, length, tmp_path)
+    assert "印发" in last
+    assert "2026年2月20日" in "".join(last.split())
+    assert not any("印发" in page for page in before)
+
+
+def test_why_a_deadline_is_that_day_ends_as_a_sentence() -> None:
+    for said in ("收到次日起10个工作日", "收到次日起10个工作日。"):
+        assert any(
+            one.endswith("期限依据：收到次日起10个工作日。") for one in texts(opened(replace(URGING, derivation=said)))
+        )
 
 
 @pytest.mark.parametrize(

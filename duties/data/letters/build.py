@@ -148,7 +148,7 @@ def _parts(layout: Row) -> Iterator[str]:
         if "tag" in part:
             yield _tag("p", part["tag"])
         elif "table" in part:
-            yield _table(part)
+            yield _table(part, layout["page"]["left"])
         elif "among" in part:
             yield from _choice(part)
         else:
@@ -182,12 +182,12 @@ def _run(text: str, *look: str) -> str:
     return w("r", w("rPr", *look), said)
 
 
-def _table(part: Row) -> str:
+def _table(part: Row, left: float) -> str:
     widths = [_mm(width) for width in part["table"]]
     margin = _twips(part["margin"])
     look = w(
         "tblPr",
-        _at_the_foot() if part.get("foot") else "",
+        _at_the_foot(left) if part.get("foot") else "",
         w("tblW", w=sum(widths), type="dxa"),
         w("tblBorders", *(w(at, val="single", sz=size, space=0, color="000000") for at, size in part["lines"].items())),
         w("tblLayout", type="fixed"),
@@ -197,9 +197,12 @@ def _table(part: Row) -> str:
     return w("tbl", look, grid, *(_row(row, widths) for row in part["rows"]))
 
 
-def _at_the_foot() -> str:
-    """Floats down to the last line of the page it stands on."""
-    at = {"vertAnchor": "margin", "horzAnchor": "margin", "tblpXSpec": "left", "tblpYSpec": "bottom"}
+def _at_the_foot(left: float) -> str:
+    """Floats down to the last line of the page it stands on.
+
+    Counted from the edge of the page, `left` in mm: a table as wide as the text floats in LibreOffice only so.
+    """
+    at = {"vertAnchor": "margin", "horzAnchor": "page", "tblpX": _mm(left), "tblpYSpec": "bottom"}
     return w("tblpPr", topFromText=_twips(14), **at)
 
 
