@@ -170,10 +170,10 @@ async def _changed(actor: Actor, action: str, letter: Correspondence, at: Moment
 
 async def _record(actor: Actor, action: str, letter: Correspondence, at: Moment) -> int:
     payload: dict[str, Any] = {
-        "paper": letter.paper, "unit": letter.unit, "obligation": letter.obligation_id, "state": letter.state,
-        "document": letter.document, "signatory": letter.signatory, "proof": letter.proof, "case": letter.case_id,
-        "reason": letter.reason, "name": actor.name,
-        **{name: str(day) if day else None for name, day in _days(letter).items()},
+        "paper": letter.paper, "issuer": letter.issuer_id, "unit": letter.unit, "addressee": letter.unit_id,
+        "obligation": letter.obligation_id, "state": letter.state, "document": letter.document,
+        "signatory": letter.signatory, "proof": letter.proof, "case": letter.case_id, "reason": letter.reason,
+        "name": actor.name, **{name: str(day) if day else None for name, day in _days(letter).items()},
     }  # fmt: skip
     act = Act(f"person:{actor.person_id}", action, at.channel, payload)
     return await chains.append(StreamRef("letter", letter.id), act, at.now)

@@ -215,13 +215,15 @@ async def give_back(
     return done
 
 
-async def waive(actor: Actor, number: int, reason: str, at: Moment, until: date | None = None) -> Done:
-    """免办: the unit need not do it, for a reason; up to and including a day, or for good."""
+async def waive(
+    actor: Actor, number: int, reason: str, at: Moment, until: date | None = None, request: int | None = None
+) -> Done:
+    """免办: the unit need not do it, for a reason; up to and including a day, or for good; `request` asked for it."""
     one = await _found(number)
     await may_waive(actor, one, at, "waive", *OPEN_STATES)
     if until is not None and until < at.today:
         raise RefusedError("refused-waiver-past", day=until)
-    payload = {"reason": reason, "until": until.isoformat() if until else None}
+    payload = {"reason": reason, "until": until.isoformat() if until else None, "request": request}
     return await _moved(actor, one, at, "waive", State.WAIVED, payload, reason=reason[:REASON], waived_until=until)
 
 

@@ -90,8 +90,8 @@ async def _recorded(
     obligation: int | None = None, reverses: int | None = None,
 ) -> Scored:  # fmt: skip
     payload = {
-        "name": actor.name, "unit": unit.name, "amount": str(amount), "ground": ground, "obligation": obligation,
-        "reverses": reverses,
+        "name": actor.name, "unit": unit.name, "amount": str(amount), "hundredths": int(amount * point_rows.HUNDRED),
+        "ground": ground, "obligation": obligation, "reverses": reverses, "on": at.today.isoformat(),
     }  # fmt: skip
     act = Act(f"person:{actor.person_id}", action, at.channel, payload)
     entry = await chains.append(StreamRef("unit", unit.id), act, at.now)

@@ -48,7 +48,7 @@ async def grant(actor: Actor, law: Law, number: int, at: Moment) -> Answered:
     """同意: what was asked for is done, in the name of whoever agrees."""
     request, one = await _answerable(actor, number, at, "approve")
     if request.kind == WAIVER:
-        entry = (await obligations.waive(actor, one.id, request.reason, at)).entry
+        entry = (await obligations.waive(actor, one.id, request.reason, at, request=number)).entry
     else:
         case = await case_rows.of_obligation(one.id)
         assert case is not None, "only an assignment is extended, and that is a case"

@@ -1,4 +1,7 @@
-"""What no chain holds by itself: the rows of terms and obligations, against what the ledger says of them."""
+"""What no chain holds by itself: the rows of terms and obligations, against what the ledger says of them.
+
+`recorded` does the same for all that people write down: cases, letters, points, requests.
+"""
 
 import hashlib
 import json
@@ -6,9 +9,10 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from duties.ledger import SYSTEM, Fault
-from duties.store import case_rows, chains, check_rows, share_rows, statements
+from duties.store import case_rows, chains, check_rows, recorded, share_rows, statements
 from duties.store.database import as_date, fetch
 from duties.store.planned import silent_counts
+from duties.store.recorded import payload
 
 PAGE = 5_000
 ANSWERED = 500
@@ -16,19 +20,19 @@ ANSWERED = 500
 
 
 async def silent_changes() -> list[Fault]:
-    """Rows that are not what the ledger last said: moved due days, vanished units, obligations changed behind it."""
+    """Rows that are not what the ledger last said: moved due days, vanished units, anything changed behind it."""
     answers = [fault async for fault in _answers()]
     changed = [fault async for fault in _changed()]
-    return [*await _terms(), *await _unheard(), *changed, *await _shares(), *answers]
+    return [*await _terms(), *await _unheard(), *changed, *await _shares(), *answers, *await recorded.changes()]
 
 
 async def _terms() -> list[Fault]:
     written: dict[int, dict[str, Any]] = {}
     for row in await chains.history(SYSTEM):
         if row["action"] == "plan":
-            written |= {term["id"]: term for term in _payload(row).get("terms", ())}
+            written |= {term["id"]: term for term in payload(row).get("terms", ())}
     for row in await case_rows.lines():
-        written |= {term["id"]: term for term in _payload(row).get("terms", ())}
+        written |= {term["id"]: term for term in payload(row).get("terms", ())}
     faults = []
     for term in await silent_counts():
         place = f"term {term['duty']} {term['label']} {term['jurisdiction']}"
@@ -36,15 +40,6 @@ async def _terms() -> list[Fault]:
         known = written.pop(term["id"], None)
         faults += [Fault(place, reason) for reason in _term_faults(term, known, units, held)]
     return [*faults, *(Fault(f"term {gone['duty']} {gone['term']}", "is gone") for gone in written.values())]
-
-
-def _payload(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line says; nothing where somebody made it unreadable: its chain tells of that."""
-    try:
-        found = json.loads(row["payload"])
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _term_faults(term: Mapping[str, Any], known: Mapping[str, Any] | None, units: int, held: str) -> list[str]:
@@ -99,7 +94,7 @@ async def _shares() -> list[Fault]:
     """Partners' parts that are not what the ledger last said of them; those planning made, as long as nobody acted."""
     said: dict[tuple[int, int], dict[str, Any]] = {}
     for row in await share_rows.lines():
-        for part in _payload(row).get("shares", ()):
+        for part in payload(row).get("shares", ()):
             said[row["ref"], part["unit_id"]] = part["after"]
     faults = []
     for row in await share_rows.written():
@@ -117,7 +112,7 @@ async def _answers() -> AsyncIterator[Fault]:
     while page := await check_rows.answered(after, ANSWERED):
         written: dict[int, dict[int, Any]] = {number: {} for number in page}
         for row in await check_rows.lines_of(page):
-            for no, answer in _payload(row).get("checked", {}).items():
+            for no, answer in payload(row).get("checked", {}).items():
                 written[row["ref"]][int(no)] = {**answer, "entry": row["id"]} if answer else None
         found: dict[int, dict[int, Any]] = {number: {} for number in page}
         for row in await check_rows.rows_of(page):
@@ -141,6 +136,6 @@ def _differences(row: Mapping[str, Any]) -> str:
         "waived_until": as_date(row["waived_until"]).isoformat() if row["waived_until"] else None,
         "assignee": row["assignee"],
     }  # fmt: skip
-    written = _payload(row).get("after", {})
+    written = payload(row).get("after", {})
     different = [name for name, value in found.items() if value != written.get(name)]
     return f"{', '.join(different)}: not what the last line of its chain says" if different else ""

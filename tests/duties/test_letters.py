@@ -350,7 +350,7 @@ def test_the_signature_never_stands_on_a_page_of_its_own() -> None:
 
 def test_the_foot_floats_to_the_last_line_of_the_page_that_holds_the_signature() -> None:
     document = opened(URGING)
-    floats = document.tables[-1]._tbl.tblPr.find(qn("w:tblpPr"))  # noqa: SLF001  the library has no name for it
+    floats = document.tables[-1]._tbl.tblPr.find(qn("w:tblpPr"))
     assert (floats.get(qn("w:vertAnchor")), floats.get(qn("w:tblpYSpec"))) == ("margin", "bottom")
     assert (floats.get(qn("w:horzAnchor")), floats.get(qn("w:tblpX"))) == ("page", str(round(28 / 25.4 * 1440)))
 
