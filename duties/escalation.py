@@ -5,7 +5,7 @@ service starts the next clock as a case; what was served can be withdrawn, and i
 regulation of Xinjiang, articles 27 to 29; measures of Changji on administration by law, articles 38 and 57.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
@@ -32,6 +32,9 @@ NEXT: dict[str, tuple[Paper, ...]] = {
     "decision-letter-compliance": (),
 }
 """What follows a letter that was not answered; after a decision only the consequences of its articles."""
+DOCUMENT = 128
+"""What the column of a letter's number holds; the ledger keeps the whole text."""
+_BRACKETS = str.maketrans("[]【】()（）", "〔〕" * 4)
 DRAFTED, ISSUED, SERVED, WITHDRAWN = "drafted", "issued", "served", "withdrawn"
 
 
@@ -46,12 +49,31 @@ class Signing:
 
 
 @dataclass(frozen=True, slots=True)
+class Mended:
+    """What was wrong about a letter that is out, as it should be; None for what stays as it is."""
+
+    document: str | None = None
+    signatory: str | None = None
+    issued_on: date | None = None
+    named_on: date | None = None
+    served_on: date | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What is to be changed, by name."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
-    """A letter after a step, the entry that records it, and the case its service opened."""
+    """A letter after a step, the entry that records it, and the case its service opened or a correction moved.
+
+    `was` is the letter before a correction.
+    """
 
     letter: Correspondence
     entry: int
     opened: Recorded | None = None
+    was: Correspondence | None = None
 
 
 def allowed(duty: Duty, force: Force) -> tuple[Paper, ...]:
@@ -90,6 +112,7 @@ async def issue(actor: Actor, number: int, signed: Signing, at: Moment) -> Writt
         raise RefusedError("refused-future", day=signed.on)
     if letter.paper == Paper.DECISION and named_on is None:
         raise RefusedError("refused-day-needed", day=signed.on, on=signed.on)
+    await _number_free(letter, signed.document, signed.on)
     changed = replace(
         letter, state=ISSUED, document=signed.document, issued_on=signed.on, signatory=signed.signatory,
         named_on=named_on,
@@ -114,6 +137,52 @@ async def serve(actor: Actor, law: Law, number: int, on: date, proof: str, at: M
     opened = await cases.open_case(actor, law, opening, at)
     written = await _changed(actor, "serve", replace(served, case_id=opened.case.id), at)
     return replace(written, opened=opened)
+
+
+async def correct(actor: Actor, law: Law, number: int, mended: Mended, at: Moment) -> Written:
+    """更正: a letter that is out said something wrong. What it said stays in its chain; its case's clock follows."""
+    letter = await _mine(actor, number, ISSUED, SERVED)
+    given = mended.given()
+    changed = replace(letter, **given)
+    if changed == letter:
+        raise RefusedError("refused-letter-unchanged", number=number)
+    if "served_on" in given and letter.state != SERVED:
+        raise RefusedError("refused-letter-state", number=number, standing=letter.state)
+    assert changed.issued_on is not None, "it was issued"
+    if changed.issued_on > at.today:
+        raise RefusedError("refused-future", day=changed.issued_on)
+    if changed.served_on is not None and not changed.issued_on <= changed.served_on <= at.today:
+        raise RefusedError("refused-served-day", day=changed.served_on, on=changed.issued_on)
+    await _number_free(letter, changed.document, changed.issued_on)
+    moved = await _case_corrected(actor, law, letter, changed, at)
+    written = await _changed(actor, "correct", changed, at)
+    return replace(written, opened=moved, was=letter)
+
+
+async def _case_corrected(
+    actor: Actor, law: Law, was: Correspondence, letter: Correspondence, at: Moment
+) -> Recorded | None:
+    """The case that the letter's service opened, where the correction touches it."""
+    case = await case_rows.found(letter.case_id) if letter.case_id is not None else None
+    same = (was.document, was.named_on, was.served_on) == (letter.document, letter.named_on, letter.served_on)
+    if case is None or case.state != case_rows.OPEN or same:
+        return None
+    return await cases.amend(
+        actor, law, case.id, at,
+        event_on=letter.served_on, named_on=letter.named_on, document=letter.document[:DOCUMENT],
+    )  # fmt: skip
+
+
+async def _number_free(letter: Correspondence, document: str, on: date) -> None:
+    """An office gives a number once a year; that of a letter that was withdrawn is free again."""
+    for other in await letter_rows.numbered(letter.issuer_id, on.year):
+        if other.id != letter.id and _folded(other.document) == _folded(document[:DOCUMENT]):
+            raise RefusedError("refused-number-used", document=document, number=other.id, unit=other.unit)
+
+
+def _folded(document: str) -> str:
+    """A number however its brackets and spaces were typed."""
+    return "".join(document.split()).translate(_BRACKETS)
 
 
 async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Written:

@@ -1,4 +1,4 @@
-"""文书: 拟稿, 发文, 送达, 撤函. The machine proposes and drafts; a person signs, serves, and says so here."""
+"""文书: 拟稿, 发文, 送达, 更正, 撤函. The machine proposes and drafts; a person signs, serves, and says so here."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from bot.conversation.ask import Ask, Reply
 from bot.conversation.cases import clock_lines
 from bot.store.asked import Asked
 from bot.store.oversight import NOTHING
-from bot.wording.events import Said, read_letter, read_paper
+from bot.wording.events import Said, day_meant, read_letter, read_paper
 from bot.wording.grammar import LONGEST_TOPIC, DayError
 from duties import escalation
 from duties.cases import Law
 from duties.errors import RefusedError
-from duties.escalation import Signing
+from duties.escalation import Mended, Signing, Written
 from duties.model import OPEN_STATES, Obligation, Role
 from duties.paper import Paper
 from duties.store import case_rows, letter_rows
@@ -77,13 +77,41 @@ async def serve(ask: Ask) -> Reply:
     if said.on is None:
         return _asking(ask, "serve", ask.say("letter-which-day"))
     assert said.number is not None, "read with its number"
-    law = Law(ask.registry, ask.around.workdays)
-    done = await escalation.serve(ask.actor, law, said.number, said.on, said.rest[:LONGEST_TOPIC], ask.at)
+    done = await escalation.serve(ask.actor, _law(ask), said.number, said.on, said.rest[:LONGEST_TOPIC], ask.at)
     facts = {"day": said.on, "proof": said.rest, "entry": done.entry}
     lines = [ask.say("letter-served", paper=_paper(ask, done.letter), **_facts(done.letter), **facts)]
     if done.opened is not None:
         lines += [ask.say("letter-opened", case=done.opened.case.id), *clock_lines(ask, done.opened)]
     return Reply("\n".join(lines))
+
+
+async def correct(ask: Ask) -> Reply:
+    """更正: number, day, signatory or named day of a letter that is out; what it said before is shown and kept."""
+    said = _read(ask)
+    if isinstance(said, Reply):
+        return said
+    assert said.number is not None, "read with its number"
+    letter = await escalation.found(ask.actor, said.number)
+    which = "issued_on" if letter.state == escalation.ISSUED else day_meant(said.rest)
+    if said.on is not None and not which:
+        return _asking(ask, "amend", ask.say("letter-whose-day", day=said.on))
+    days = {which: said.on} if said.on is not None else {}
+    mended = Mended(said.document or None, said.signatory or None, named_on=said.named_on, **days)
+    done = await escalation.correct(ask.actor, _law(ask), said.number, mended, ask.at)
+    lines = [
+        ask.say("letter-corrected", paper=_paper(ask, done.letter), entry=done.entry, **_facts(done.letter)),
+        *_differences(ask, done, mended),
+    ]
+    if done.opened is not None:
+        lines += [ask.say("letter-case-moved", case=done.opened.case.id), *clock_lines(ask, done.opened)]
+    return _with_file(ask, lines, done.letter)
+
+
+def _differences(ask: Ask, done: Written, mended: Mended) -> list[str]:
+    return [
+        ask.say(f"letter-was-{name}", was=getattr(done.was, name) or "\u2014", now=value)
+        for name, value in mended.given().items()
+    ]
 
 
 async def recall(ask: Ask) -> Reply:
@@ -94,8 +122,7 @@ async def recall(ask: Ask) -> Reply:
     if not said.rest:
         return _asking(ask, "recall", ask.say("letter-reason-wanted"))
     assert said.number is not None, "read with its number"
-    law = Law(ask.registry, ask.around.workdays)
-    done = await escalation.recall(ask.actor, law, said.number, said.rest[:LONGEST_TOPIC], ask.at)
+    done = await escalation.recall(ask.actor, _law(ask), said.number, said.rest[:LONGEST_TOPIC], ask.at)
     return Reply(
         ask.say(
             "letter-recalled", paper=_paper(ask, done.letter), reason=said.rest, entry=done.entry, **_facts(done.letter)
@@ -134,6 +161,10 @@ def _read(ask: Ask) -> Said | Reply:
     except DayError as error:
         return Reply(ask.say("case-no-such-day", text=error))
     return said if said.number is not None else Reply(ask.say("letter-number-wanted"))
+
+
+def _law(ask: Ask) -> Law:
+    return Law(ask.registry, ask.around.workdays)
 
 
 def _asking(ask: Ask, command: str, text: str) -> Reply:

@@ -30,6 +30,7 @@ from bot.conversation import (
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.store import people
 from bot.wording import Language
+from bot.wording.events import speaks_of_letter
 from bot.wording.grammar import EDGES, is_courtesy, numbers_first
 from duties.model import Role
 
@@ -59,6 +60,12 @@ async def cancel(ask: Ask) -> Reply:
     """取消: end a question without answering it. Nothing that was recorded is taken back by it."""
     asked = await people.underway(ask.message.connection, ask.message.sender, ask.at.now)
     return Reply(ask.say("cancelled" if asked else "cancelled-nothing"))
+
+
+async def amend(ask: Ask) -> Reply:
+    """更正: of a letter where one is named, else of a case."""
+    said = f"{ask.before} {ask.words}"
+    return await (letters.correct(ask) if speaks_of_letter(said) else cases.amend(ask))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("points", ("积分",), ("points",), EVERYONE, scoring.listed, reads=True, direct=True),
     Command("case", ("立案",), ("open case", "open"), (*HOLDERS, Role.SUPERVISOR), cases.open_case, usual=True),
     Command("cases", ("个案",), ("cases", "case"), EVERYONE, cases.listed, reads=True),
-    Command("amend", ("更正",), ("amend", "correct"), (*HOLDERS, Role.SUPERVISOR), cases.amend),
+    Command("amend", ("更正",), ("amend", "correct"), (*HOLDERS, Role.SUPERVISOR), amend),
     Command("pause", ("暂停",), ("pause",), (*HOLDERS, Role.SUPERVISOR), cases.pause),
     Command("resume", ("恢复",), ("resume",), (*HOLDERS, Role.SUPERVISOR), cases.resume),
     Command("withdraw", ("撤案",), ("withdraw",), (*HOLDERS, Role.SUPERVISOR), cases.withdraw),

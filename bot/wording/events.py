@@ -110,7 +110,12 @@ PAPERS: dict[str, tuple[str, ...]] = {
 }
 """The formal steps, by the words for their letters."""
 _LETTER = re.compile(r"(?:函|文书|信|letter)\s*#?\s*(\d{1,12})(?!\d)", re.IGNORECASE)
-_SIGNED_BY = re.compile(r"(?:签发人?|签发|signed by)\s*[:：]?\s*(?P<who>[^\s，,；;。]+(?:\s[A-Z]\w+)*)", re.IGNORECASE)
+_SIGNED_BY = re.compile(
+    r"(?:签发人|签发(?![日时于])|signed by)\s*[:：]?\s*(?P<who>(?!\d)[^\s，,；;。]+(?:\s[A-Z]\w+)*)", re.IGNORECASE
+)
+_DAY_OF_ISSUE = re.compile(r"发文|签发|成文|印发|\bissued?\b|\bdated\b", re.IGNORECASE)
+_DAY_OF_SERVICE = re.compile(r"送达|收到|签收|\bserved\b|\bservice\b|\breceived\b", re.IGNORECASE)
+_LETTER_DAYS = (("served_on", _DAY_OF_SERVICE), ("issued_on", _DAY_OF_ISSUE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +147,16 @@ def read_letter(text: str, today: date) -> Said:
         signed["who"] if signed else "",
         " ".join(rest.split()).strip(EDGES),
     )
+
+
+def speaks_of_letter(text: str) -> bool:
+    """Whether a sentence names a letter by its number."""
+    return _LETTER.search(text) is not None
+
+
+def day_meant(words: str) -> str:
+    """Which of a letter's days some words speak of: issued_on or served_on; empty where they do not say."""
+    return next((name for name, said in _LETTER_DAYS if said.search(words)), "")
 
 
 def read_paper(text: str) -> tuple[str, str]:

@@ -66,6 +66,21 @@ async def drafted_about(obligation: int, paper: str) -> Correspondence | None:
     return _letter(rows[0]) if rows else None
 
 
+async def numbered(issuer: int, year: int) -> list[Correspondence]:
+    """The letters a unit issued in a year that are not withdrawn."""
+    rows = await fetch(
+        f"{_LETTER} WHERE l.issuer_id = :issuer AND l.issued_on BETWEEN :first AND :last AND l.state <> 'withdrawn'",
+        issuer=issuer, first=date(year, 1, 1), last=date(year, 12, 31),
+    )  # fmt: skip
+    return [_letter(row) for row in rows]
+
+
+async def of_case(case: int) -> Correspondence | None:
+    """The letter whose service opened a case."""
+    rows = await fetch(f"{_LETTER} WHERE l.case_id = :case AND l.state <> 'withdrawn'", case=case)
+    return _letter(rows[0]) if rows else None
+
+
 async def under(trees: Sequence[str], limit: int) -> list[Correspondence]:
     """The letters to units in these subtrees that are not withdrawn, newest first."""
     values: dict[str, Any] = {f"tree{number}": f"{path}%" for number, path in enumerate(trees)}

@@ -1,6 +1,7 @@
 """Formal steps: what the law allows to be proposed about what is late, and what becomes of the letter."""
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable
 from datetime import date
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from duties import cases, escalation, planning
 from duties.cases import Law
 from duties.errors import RefusedError
-from duties.escalation import Signing, Written
+from duties.escalation import Mended, Signing, Written
 from duties.ledger import StreamRef
 from duties.model import Actor, Force, Role
 from duties.paper import Paper
@@ -55,7 +56,7 @@ async def drafted(town: dict[str, int], number: int, paper: Paper | None = None,
 
 
 async def signed(town: dict[str, int], letter: int, when: str, by: date | None = None) -> Written:
-    signing = Signing("昌司督〔2026〕1号", at(when).date(), "张三", by)
+    signing = Signing(f"昌司督〔2026〕{letter}号", at(when).date(), "张三", by)
     async with transaction():
         return await escalation.issue(supervisor(town), letter, signing, moment(when))
 
@@ -118,6 +119,89 @@ async def test_the_whole_way_from_a_late_report_to_the_decision(town: dict[str, 
 async def _late(case: int, duty: str, due: date) -> None:
     clocks = {one.duty: one.due for one in await case_rows.clocks(case)}
     assert clocks[duty] == due
+
+
+async def corrected(town: dict[str, int], letter: int, mended: Mended, when: str = LATE) -> Written:
+    async with transaction():
+        return await escalation.correct(supervisor(town), LAW, letter, mended, moment(when))
+
+
+async def key(act: Awaitable[object]) -> str:
+    with pytest.raises(RefusedError) as refused:
+        await act
+    return refused.value.key
+
+
+async def test_what_a_letter_that_is_out_said_wrong_is_corrected_and_stays_in_its_chain(town: dict[str, int]) -> None:
+    letter = (await drafted(town, await owed(town))).letter.id
+    await signed(town, letter, LATE)
+    done = await corrected(town, letter, Mended(document="昌司督〔2026〕8号", signatory="李四"))
+    assert (done.letter.document, done.letter.signatory, done.letter.state) == ("昌司督〔2026〕8号", "李四", "issued")
+    assert done.was is not None
+    assert done.was.signatory == "张三"
+    lines = await chains.history(StreamRef("letter", letter))
+    assert [line["action"] for line in lines] == ["draft", "issue", "correct"]
+    assert [json.loads(line["payload"])["signatory"] for line in lines] == ["", "张三", "李四"]
+    assert await silent_changes() == []
+
+
+async def test_a_corrected_day_of_service_moves_the_clock_it_started(town: dict[str, int]) -> None:
+    letter = (await drafted(town, await owed(town))).letter.id
+    await signed(town, letter, LATE)
+    first = await served(town, letter, "2026-02-06")
+    assert first.opened is not None
+    when = "2026-02-09"
+    done = await corrected(town, letter, Mended(served_on=date(2026, 2, 9), document="昌司督〔2026〕8号"), when)
+    assert done.opened is not None
+    assert done.opened.case.document == "昌司督〔2026〕8号"
+    (clock,) = done.opened.clocks
+    assert clock.was_due == first.opened.clocks[0].deadline.due
+    assert clock.deadline.due > clock.was_due
+    await corrected(town, letter, Mended(signatory="李四"), when)
+    assert [line["action"] for line in await chains.history(StreamRef("case", done.opened.case.id))] == [
+        "open", "amend",
+    ]  # fmt: skip
+    assert await silent_changes() == []
+
+
+@pytest.mark.parametrize(
+    ("mended", "refused"),
+    [
+        (Mended(), "refused-letter-unchanged"),
+        (Mended(signatory="张三"), "refused-letter-unchanged"),
+        (Mended(issued_on=date(2026, 2, 7)), "refused-served-day"),
+        (Mended(issued_on=date(2026, 3, 7)), "refused-future"),
+        (Mended(served_on=date(2026, 2, 4)), "refused-served-day"),
+        (Mended(served_on=date(2026, 3, 4)), "refused-served-day"),
+        (Mended(named_on=date(2026, 2, 4)), "refused-named-day"),
+    ],
+)
+async def test_what_cannot_be_is_not_corrected_into_a_letter(
+    town: dict[str, int], mended: Mended, refused: str
+) -> None:
+    letter = (await drafted(town, await owed(town))).letter.id
+    assert await key(corrected(town, letter, Mended(signatory="李四"))) == "refused-letter-state"
+    await signed(town, letter, LATE)
+    assert await key(corrected(town, letter, Mended(served_on=date(2026, 2, 5)))) == "refused-letter-state"
+    await served(town, letter, "2026-02-06")
+    assert await key(corrected(town, letter, mended, "2026-02-08")) == refused
+
+
+async def test_an_office_gives_a_number_once_a_year(town: dict[str, int]) -> None:
+    first = (await drafted(town, await owed(town))).letter.id
+    second = (await drafted(town, await owed(town), Paper.OPINION)).letter.id
+    await signed(town, first, LATE)
+    again = Signing(f"昌司督[2026] {first}号", at(LATE).date(), "张三", None)
+    with pytest.raises(RefusedError) as refused:
+        async with transaction():
+            await escalation.issue(supervisor(town), second, again, moment(LATE))
+    assert (refused.value.key, refused.value.facts["number"]) == ("refused-number-used", first)
+    await signed(town, second, LATE)
+    assert await key(corrected(town, second, Mended(document=f"昌司督〔2026〕{first}号"))) == "refused-number-used"
+    await signed(town, first, LATE)
+    async with transaction():
+        await escalation.recall(supervisor(town), LAW, first, "重拟", moment(LATE))
+    await corrected(town, second, Mended(document=f"昌司督〔2026〕{first}号"))
 
 
 async def test_no_letter_is_drafted_before_a_deadline_or_on_an_assumed_force(town: dict[str, int]) -> None:
