@@ -31,10 +31,10 @@ LEVELS = 12
 """How deep the tree may be: the path of ids is a column of 255 characters."""
 
 _LISTS = ("aliases", "tags")
-_SINGLE = ("code", "name", "level", "parent", "jurisdiction", "from", "to", "office_opens")
+_SINGLE = ("code", "name", "name_en", "level", "parent", "jurisdiction", "from", "to", "office_opens")
 COLUMNS = (
     "code", "name", "aliases", "level", "parent", "jurisdiction", "tags", "from", "to", "office_opens",
-    *(str(role) for role in Role), "opening", "addresses",
+    *(str(role) for role in Role), "opening", "addresses", "name_en",
 )  # fmt: skip
 NEEDED = ("code", "name", "level")
 
@@ -135,7 +135,7 @@ class UnitEntry(Dated):
 
     code: _UnitCode
     name: Name
-    name_en: str = ""
+    name_en: Name | Literal[""] = ""
     aliases: tuple[Name, ...] = ()
     level: Literal["region", "prefecture", "county", "township"]
     parent: _UnitCode | None = None

@@ -1,6 +1,6 @@
 """What a command is given and what it gives back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -55,6 +55,8 @@ class Ask:
     language: Language = "zh"
     before: str = ""
     hidden: tuple[str, ...] = ()
+    english: Mapping[str, str] = field(default_factory=dict)
+    """Units' names in English, for an answer in English."""
 
     @property
     def today(self) -> date:
@@ -75,8 +77,16 @@ class Ask:
         return tuple(dict.fromkeys(post.unit_id for post in self.actor.posts if post.role in HOLDERS))
 
     def say(self, key: str, **facts: Any) -> str:
-        """A sentence in the asker's language."""
-        return say(key, self.language, **facts)
+        """A sentence in the asker's language, with the units' names in it."""
+        return say(key, self.language, **{name: self.named_in(value) for name, value in facts.items()})
+
+    def named_in(self, value: Any) -> Any:
+        """A unit's name, or a list with some, as the asker's language has it; anything else as it is."""
+        if not self.english:
+            return value
+        if isinstance(value, str):
+            return self.english.get(value, value)
+        return [self.named_in(one) for one in value] if isinstance(value, list | tuple) else value
 
     def title(self, code: str) -> str:
         """A duty's title in the asker's language."""

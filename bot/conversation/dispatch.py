@@ -140,6 +140,7 @@ async def _ask(
     return Ask(
         message, actor, words, at, registry, around, understood.command.roles, named, listed, "rung" in shown,
         understood.asked, understood.language, understood.before,
+        english=await reading.units_in_english() if understood.language == "en" else {},
     )  # fmt: skip
 
 

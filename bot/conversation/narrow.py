@@ -59,10 +59,7 @@ async def narrowed(ask: Ask, view: View) -> Narrowed:
     words = [word for part in ask.words.lower().split() if (word := part.strip(EDGES))]
     if not words:
         return Narrowed()
-    units = [
-        Named((row["name"].lower(), *(alias.lower() for alias in reading.names(row["aliases"]))), row)
-        for row in await reading.units_named()
-    ]
+    units = [_called(row) for row in await reading.units_named()]
     duties = [Named((ask.title(duty.code).lower(),), duty.code) for duty in ask.registry.duties]
     read = _read(words, units, duties)
     return _limits(ask, view, read)
@@ -70,9 +67,13 @@ async def narrowed(ask: Ask, view: View) -> Narrowed:
 
 async def units_called(word: str) -> list[dict[str, Any]]:
     """The units a word may stand for, the best fits alone: id, name, path."""
-    rows = await reading.units_named()
-    named = [Named((r["name"].lower(), *(name.lower() for name in reading.names(r["aliases"]))), r) for r in rows]
-    return list(_fit(word.lower(), named).found)
+    return list(_fit(word.lower(), [_called(row) for row in await reading.units_named()]).found)
+
+
+def _called(row: dict[str, Any]) -> Named:
+    """A unit by every name it goes by."""
+    english = [row["name_en"]] if row["name_en"] else []
+    return Named(tuple(name.lower() for name in (row["name"], *english, *reading.names(row["aliases"]))), row)
 
 
 @dataclass(slots=True)

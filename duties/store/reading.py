@@ -157,8 +157,18 @@ async def counts(number: int) -> Rows:
 
 
 async def units_named() -> Rows:
-    """Every unit: id, name, aliases, path."""
-    return await fetch("SELECT id, name, aliases, path FROM unit ORDER BY id")
+    """Every unit: id, name, name_en, aliases, path."""
+    return await fetch("SELECT id, name, name_en, aliases, path FROM unit ORDER BY id")
+
+
+async def units_in_english() -> dict[str, str]:
+    """Units' names in English, by name; without those that two units called differently in English share."""
+    found: dict[str, str] = {}
+    shared: set[str] = set()
+    for row in await fetch("SELECT name, name_en FROM unit WHERE name_en IS NOT NULL ORDER BY id"):
+        if found.setdefault(row["name"], row["name_en"]) != row["name_en"]:
+            shared.add(row["name"])
+    return {name: english for name, english in found.items() if name not in shared}
 
 
 async def unit(number: int) -> dict[str, Any] | None:

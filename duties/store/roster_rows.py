@@ -142,6 +142,7 @@ class _Unit:
     jurisdiction: str
     office_opens: int
     span: Span
+    name_en: str = ""
     supervisor: str = ""
     tags: Mapping[str, Span] = field(default_factory=dict)
     posts: Mapping[tuple[str, Role], _Held] = field(default_factory=dict)
@@ -150,6 +151,7 @@ class _Unit:
         """What people may want to know about it, by field; tags each on its own."""
         return {
             "name": self.name,
+            "name_en": self.name_en,
             "aliases": ", ".join(self.aliases),
             "level": self.level,
             "parent": self.parent,
@@ -253,8 +255,8 @@ async def _stored() -> dict[str, _Unit]:
     return {
         row["code"]: _Unit(
             row["code"], row["name"], tuple(_json(row["aliases"])), row["level"], codes.get(row["parent_id"], ""),
-            row["jurisdiction"], row["office_opens"], _span(row), codes.get(row["supervisor_id"], ""),
-            tags.get(row["id"], {}), posts.get(row["id"], {}),
+            row["jurisdiction"], row["office_opens"], _span(row), row["name_en"] or "",
+            codes.get(row["supervisor_id"], ""), tags.get(row["id"], {}), posts.get(row["id"], {}),
         )
         for row in rows
     }  # fmt: skip
@@ -288,7 +290,7 @@ def _entered(entry: UnitEntry, before: _Unit | None, today: date, default_office
     return _Unit(
         entry.code, entry.name, entry.aliases, entry.level, entry.parent or "", entry.jurisdiction or "",
         default_office if entry.office_opens is None else entry.office_opens, Span(entry.since, entry.until),
-        tags=tags, posts=posts,
+        entry.name_en, tags=tags, posts=posts,
     )  # fmt: skip
 
 
@@ -359,14 +361,15 @@ async def _write(change: RosterChange, after: _Units) -> dict[str, int]:
     """The rows of everything that changes. Returns every unit's row number by code."""
     units = [after[one.code] for one in change.units]
     await execute_many(
-        "INSERT INTO unit (code, name, aliases, level, path, jurisdiction, office_opens, since, until)"
-        " VALUES (:code, :name, :aliases, :level, '/', :jurisdiction, :office_opens, :since, :until)"
-        " ON CONFLICT (code) DO UPDATE SET name = excluded.name, aliases = excluded.aliases, level = excluded.level,"
-        " jurisdiction = excluded.jurisdiction, office_opens = excluded.office_opens, since = excluded.since,"
-        " until = excluded.until",
+        "INSERT INTO unit (code, name, name_en, aliases, level, path, jurisdiction, office_opens, since, until)"
+        " VALUES (:code, :name, :name_en, :aliases, :level, '/', :jurisdiction, :office_opens, :since, :until)"
+        " ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en,"
+        " aliases = excluded.aliases, level = excluded.level, jurisdiction = excluded.jurisdiction,"
+        " office_opens = excluded.office_opens, since = excluded.since, until = excluded.until",
         [
             {
-                "code": unit.code, "name": unit.name, "aliases": json.dumps(unit.aliases, ensure_ascii=False),
+                "code": unit.code, "name": unit.name, "name_en": unit.name_en or None,
+                "aliases": json.dumps(unit.aliases, ensure_ascii=False),
                 "level": unit.level, "jurisdiction": unit.jurisdiction, "office_opens": unit.office_opens,
                 "since": unit.span.since, "until": unit.span.until,
             }

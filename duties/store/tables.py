@@ -13,6 +13,7 @@ class Unit(Model):
     id = fields.BigIntField(primary_key=True)
     code = fields.CharField(64)
     name = fields.CharField(128)
+    name_en = fields.CharField(128, null=True, description="what it is called in English answers")
     aliases = json_field(default=list)
     level = fields.CharField(16)
     parent_id = fields.BigIntField(null=True)

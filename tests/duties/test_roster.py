@@ -291,7 +291,7 @@ def test_faults_of_a_spreadsheet_carry_its_row_numbers() -> None:
         "gov,政府,,county,,试验区,",
         "",
         "a,甲局,,county,gov,,tax,20260101,,,,,,,unit-training",
-        "b,乙局" + "," * 15 + "x",
+        "b,乙局" + "," * 16 + "x",
     )
     found = faults_of(text, "town.csv")
     assert [" ".join(fault.split(" ")[:5]) for fault in found] == [

@@ -392,6 +392,10 @@ class Migration(migrations.Migration):
                 ("code", fields.CharField(max_length=64)),
                 ("name", fields.CharField(max_length=128)),
                 (
+                    "name_en",
+                    fields.CharField(null=True, description="what it is called in English answers", max_length=128),
+                ),
+                (
                     "aliases",
                     fields.JSONField(
                         default=list,
