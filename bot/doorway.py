@@ -25,6 +25,7 @@ from bot.web.door import (
 )
 from bot.wording import say
 from bot.workbook import workbook
+from duties import cases
 from duties.ledger import SYSTEM, Act
 from duties.model import Actor
 from duties.store import chains, reading, statements
@@ -136,6 +137,8 @@ class Doorway:
             raise NoSuchTableError(expired=True)
         if question.kind == "letter":
             return await self._letter(question.letter, actor, now)
+        if question.kind == "report":
+            return await self._report(question.letter, actor)
         if question.kind == "bulletin" and question.first and question.last:
             return await self._bulletin(question.first, question.last, actor)
         made = await exports.table(question, actor, self.bot.law.registry, self.bot.inbox.around, now)
@@ -149,6 +152,15 @@ class Doorway:
         if made is None or not actor.supervises(made.unit_path):
             raise NoSuchTableError(expired=True)
         log.info("letter made", action="export", person=actor.person_id, letter=number)
+        return Download(made.name, await asyncio.to_thread(made.draft))
+
+    async def _report(self, number: int, actor: Actor) -> Download:
+        """The half written report on an obligation, for who still answers for it."""
+        law = self.bot.law
+        made = await papers.report(actor, number, cases.Law(law.registry, law.workdays))
+        if made is None:
+            raise NoSuchTableError(expired=True)
+        log.info("report made", action="export", person=actor.person_id, obligation=number)
         return Download(made.name, await asyncio.to_thread(made.draft))
 
     async def _bulletin(self, first: date, last: date, actor: Actor) -> Download:

@@ -28,6 +28,8 @@ FOLLOWED_BY = {"opinion-letter-objection": "objection-review"}
 """Reporting the first opens a case of the second, on the supervision side (the supervision regulation, article 28)."""
 RESUMED_BY = "legality-materials"
 """Reporting it sets the clock of the case that it follows from going again (the prefecture's measures, article 16)."""
+RETURNED = "certificate-suspension"
+"""A sanction that ends: nobody is late with it, but on its last day the certificate is given back."""
 WITHDRAWN = "withdrawn"
 LAPSED = "lapsed"
 """Why a right that was not used is cancelled."""
@@ -71,6 +73,11 @@ class Recorded:
     case: Case
     entry: int
     clocks: tuple[Started, ...]
+
+
+def named_ground(case: Case) -> str:
+    """What was assigned without an article rests on the document or the words that assigned it."""
+    return "\uff1b".join(part for part in (case.document, case.subject) if part)
 
 
 def event_rule(duty: Duty) -> EventRule:
@@ -159,11 +166,32 @@ async def amend(
         raise RefusedError("refused-nothing-changed", number=number)
     if changed.event_on > at.today:
         raise RefusedError("refused-future", day=changed.event_on)
+    if case.duty == RESUMED_BY and case.parent_id and changed.event_on != case.event_on:
+        await _notice_moved(actor, law, case, changed.event_on, at)
     return await _recomputed(actor, law, "amend", changed, at)
+
+
+async def _notice_moved(actor: Actor, law: Law, case: Case, noticed: date, at: Moment) -> None:
+    """The day of the notice is also the day from which the clock of the case it stopped stands."""
+    parent = await case_rows.found(case.parent_id or 0)
+    spell = next((one for one in parent.pauses if one.noticed == case.event_on), None) if parent else None
+    if parent is None or spell is None or parent.state != case_rows.OPEN:
+        return
+    await _may_change(actor, law, parent.id)  # the notice is the word of who reviews
+    if not parent.event_on <= noticed <= (spell.received or at.today):
+        raise RefusedError("refused-pause-day", day=noticed, on=parent.event_on)
+    pauses = tuple(replace(one, noticed=noticed) if one is spell else one for one in parent.pauses)
+    await _recomputed(actor, law, "pause", replace(parent, pauses=pauses), at)
 
 
 async def pause(actor: Actor, law: Law, number: int, noticed: date, at: Moment) -> Recorded:
     """暂停: the clock stands from the day after the notice, where the text lets it."""
+    case = await may_pause(actor, law, number, noticed, at)
+    return await _recomputed(actor, law, "pause", replace(case, pauses=(*case.pauses, Spell(noticed))), at)
+
+
+async def may_pause(actor: Actor, law: Law, number: int, noticed: date, at: Moment) -> Case:
+    """The case, where its clock may be made to stand from that day on. Raises RefusedError."""
     case = await _may_change(actor, law, number)
     if not any(event_rule(duty).pausable for duty in started_by(law.registry, case.duty)):
         raise RefusedError("refused-not-pausable", number=number)
@@ -171,7 +199,21 @@ async def pause(actor: Actor, law: Law, number: int, noticed: date, at: Moment) 
         raise RefusedError("refused-paused-already", number=number)
     if not case.event_on <= noticed <= at.today:
         raise RefusedError("refused-pause-day", day=noticed, on=case.event_on)
-    return await _recomputed(actor, law, "pause", replace(case, pauses=(*case.pauses, Spell(noticed))), at)
+    return case
+
+
+def materials(case: Case, unit: int, noticed: date) -> Opening:
+    """What a unit owes that was told on a day that the materials of a case fall short."""
+    return Opening(RESUMED_BY, unit, noticed, document=case.document, subject=case.subject, parent_id=case.id or None)
+
+
+async def want_materials(actor: Actor, law: Law, number: int, unit: int, at: Moment) -> Recorded:
+    """The case that lets a clock that stands go on once it is reported; opened by whoever may make the clock stand."""
+    case = await _may_change(actor, law, number)
+    if not case.paused:
+        raise RefusedError("refused-not-paused", number=number)
+    await _unit(unit)
+    return await _opened(actor, law, materials(case, unit, case.pauses[-1].noticed), at)
 
 
 async def resume(actor: Actor, law: Law, number: int, received: date, at: Moment) -> Recorded:

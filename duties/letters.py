@@ -124,6 +124,8 @@ def _context(letter: Letter, wording: _Wording) -> dict[str, Any]:
         "grounds": wording.said(wording.bar.join(_all(letter.grounds) or paper.grounds)),
         "deadline": wording.day(letter.deadline),
         "derivation": wording.ended(letter.derivation),
+        "received": wording.day(letter.received),
+        "answers": wording.said(letter.answers),
         "undated": wording.undated,
         "blank": wording.blank,
         "name": paper.name,

@@ -15,6 +15,17 @@ class Paper(StrEnum):
     BULLETIN = "bulletin"
     RECTIFICATION = "rectification"
     CASE = "case"
+    RESPONSE = "response"
+    COMPLIANCE = "compliance"
+
+
+REPORTS = {
+    "opinion-letter-rectification": Paper.RECTIFICATION,
+    "decision-letter-compliance": Paper.COMPLIANCE,
+    "urge-letter-response": Paper.RESPONSE,
+    "losing-case-report": Paper.CASE,
+}
+"""Duties that a unit fulfils by a report whose form is known, and that report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +44,8 @@ class Letter:
 
     `deadline` is a local date, inclusive, and `derivation` says why it is that day. `date` is the day of signing.
     `signatory` is printed where a paper goes up to another office (reports), `items` in a bulletin. Copies and
-    attachments that are empty are not there at all. `grounds` are citations; where empty, those of the kind.
+    attachments that are empty are not there at all. A report says which paper it `answers`, by number, and when that
+    was `received`. `grounds` are citations; where empty, those of the kind.
     """
 
     kind: Paper
@@ -48,6 +60,8 @@ class Letter:
     number: str = ""
     date: dt.date | None = None
     signatory: str = ""
+    received: dt.date | None = None
+    answers: str = ""
     copies: tuple[str, ...] = ()
     attachments: tuple[str, ...] = ()
     contact: str = ""

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from bot.conversation.ask import HOLDERS, Ask, Question, Reply
 from bot.conversation.narrow import units_called
 from bot.conversation.supervisor import view
+from bot.papers import SHOWN_STEPS
 from bot.store.oversight import View
-from bot.wording.events import CONFIRMATIONS, EVENTS, Spoken, case_number, read_event
+from bot.wording.events import CONFIRMATIONS, EVENTS, PAUSE_ONLY, Spoken, case_number, read_event
 from bot.wording.grammar import LONGEST_TOPIC, DayError
 from bot.wording.groups import left
 from duties import cases
@@ -24,10 +26,6 @@ LISTED = 12
 MOST = 1_000
 """Cases counted at most."""
 CHOICES = 6
-SHOWN_STEPS = frozenset(
-    {"paused", "last-days", "last-working-days", "last-months", "rolled", "not-rolled", "named-day", "named-day-later"}
-)
-"""What of a derivation people are shown; `duban explain` prints it whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +167,52 @@ async def amend(ask: Ask) -> Reply:
 
 
 async def pause(ask: Ask) -> Reply:
-    """暂停: 个案12 9月20日通知补正."""
-    number, spoken = _numbered(ask)
+    """暂停: 个案12 9月20日通知补正 水利局. Who is to complete the materials is told so by a case of its own."""
+    confirmed = ask.asked and ask.words.lower() in CONFIRMATIONS
+    said = ask.before if confirmed else f"{ask.before} {ask.words}".strip()
+    number, spoken = _numbered(ask, said)
     if isinstance(spoken, Reply):
-        return spoken
-    done = await cases.pause(ask.actor, _law(ask), number, spoken.event_on or spoken.named_on or ask.today, ask.at)
+        return replace(spoken, question=_question(ask, ask.before, "pause")) if ask.asked else spoken
+    noticed = spoken.event_on or spoken.named_on or ask.today
+    case = await cases.may_pause(ask.actor, _law(ask), number, noticed, ask.at)
+    if any(word.lower() in PAUSE_ONLY for word in spoken.words):
+        return await _paused(ask, number, noticed)
+    unit = await _completing(ask, said, spoken)
+    if isinstance(unit, Reply):
+        return unit
+    if confirmed:
+        return await _paused(ask, number, noticed, unit)
+    clocks = cases.worked_out(_law(ask), cases.materials(case, unit.id, noticed))
+    lines = [
+        ask.say("pause-confirm-head", number=number, day=noticed, unit=unit.name),
+        *(line for one in clocks for line in _clock(ask, one)),
+        ask.say("pause-confirm-foot"),
+    ]
+    return Reply("\n".join(lines), question=_question(ask, said, "pause"), duties=(case.duty,))
+
+
+async def _completing(ask: Ask, said: str, spoken: Spoken) -> _Unit | Reply:
+    """The unit that is to complete the materials; or the question which."""
+    found = [rows for word in spoken.words if (rows := await units_called(word))]
+    if found and len(found[-1]) == 1:
+        (row,) = found[-1]
+        return _Unit(row["id"], row["name"], row["path"])
+    if found:
+        text = ask.say("case-which-of-units", names=[row["name"] for row in found[-1][:CHOICES]])
+    else:
+        text = ask.say("pause-who-completes")
+    return Reply(text, question=_question(ask, said, "pause"))
+
+
+async def _paused(ask: Ask, number: int, noticed: date, unit: _Unit | None = None) -> Reply:
+    done = await cases.pause(ask.actor, _law(ask), number, noticed, ask.at)
     text = ask.say("case-paused", number=number, day=done.case.pauses[-1].noticed, entry=done.entry)
-    return Reply(text, duties=(done.case.duty,))
+    if unit is None:
+        return Reply(text, duties=(done.case.duty,))
+    opened = await cases.want_materials(ask.actor, _law(ask), number, unit.id, ask.at)
+    reply = _recorded(ask, "case-opened", opened)
+    said = [text, reply.text, ask.say("pause-resumes-itself", number=number)]
+    return replace(reply, text="\n".join(said), duties=(done.case.duty, opened.case.duty))
 
 
 async def resume(ask: Ask) -> Reply:
@@ -202,8 +239,8 @@ async def withdraw(ask: Ask) -> Reply:
     return Reply(ask.say("case-withdrawn", number=number, reason=reason, entry=done.entry), duties=(done.case.duty,))
 
 
-def _numbered(ask: Ask) -> tuple[int, Spoken | Reply]:
-    number, rest = case_number(f"{ask.before} {ask.words}".strip())
+def _numbered(ask: Ask, said: str = "") -> tuple[int, Spoken | Reply]:
+    number, rest = case_number(said or f"{ask.before} {ask.words}".strip())
     if number is None:
         return 0, Reply(ask.say("case-number-wanted"))
     try:
@@ -244,7 +281,7 @@ def _clock(ask: Ask, one: Started) -> list[str]:
     """A deadline with its grounds, and what it was before."""
     rule = cases.event_rule(one.duty)
     citation = "\uff1b".join(ask.registry.citations(one.duty, rule.jurisdiction, short=True)[:2])
-    key = "case-right" if rule.lapses else "case-due"
+    key = "case-return" if one.duty.code == cases.RETURNED else "case-right" if rule.lapses else "case-due"
     title = one.duty.title if ask.language == "zh" else one.duty.title_en
     lines = [ask.say(key, title=title, due=one.deadline.due, starts=one.deadline.starts, ground=citation)]
     if one.was_due is not None and one.was_due != one.deadline.due:

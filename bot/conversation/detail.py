@@ -13,13 +13,14 @@ from bot.conversation.telling import evidence_shown, is_counted, officers_reache
 from bot.conversation.waiving import lasting
 from bot.store import oversight
 from bot.wording.grammar import HASH_NUMBER
-from duties import checklist
+from duties import cases, checklist
 from duties.checklist import is_standing
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
 from duties.model import OPEN_SHARES, OPEN_STATES, Force, Obligation, Role, ShareState, State
+from duties.paper import REPORTS
 from duties.registry import Duty
-from duties.store import reading
+from duties.store import case_rows, reading
 from duties.store.chains import history
 from duties.store.database import Rows
 
@@ -68,18 +69,28 @@ async def _candidates(ask: Ask) -> Sequence[Obligation]:
 
 async def _what(ask: Ask, one: Obligation) -> list[str]:
     duty = ask.duty(one.duty)
-    citations = ask.registry.citations(duty, await oversight.jurisdiction_of(one.term_id))
+    case = await case_rows.of_obligation(one.id)
+    named = [ground for ground in (cases.named_ground(case) if case else "",) if ground]
+    citations = ask.registry.citations(duty, await oversight.jurisdiction_of(one.term_id)) or named
     shown = citations[:CITED]
     more = ask.say("detail-ground-more", n=len(citations) - CITED) if len(citations) > CITED else ""
     lines = [
         ask.say("detail-head", **ask.facts(one)),
         status(ask, one) + (await officers_reached(ask, [one])).get(one.id, ""),
-        ask.say("detail-ground", ground="\uff1b".join(shown), more=more),
+        ask.say("detail-ground", ground="\uff1b".join(shown), more=more) if shown else "",
         _force(ask, one, duty),
         ask.say("detail-evidence", slots=slots(ask, await wanted(ask, one))) if duty.evidence else "",
+        _report(ask, one),
     ]
     facts = {"recipient": duty.recipient, "publication": duty.publication, "consequence": duty.consequence}
     return [*lines, *(ask.say(f"detail-{name}", text=text) for name, text in facts.items() if text)]
+
+
+def _report(ask: Ask, one: Obligation) -> str:
+    """Where the report that it asks for can be had half written."""
+    if one.duty not in REPORTS or one.state not in OPEN_STATES or not ask.actor.holds(one.unit_id, *HOLDERS):
+        return ""
+    return ask.say("detail-skeleton", paper=ask.say(f"paper-{REPORTS[one.duty]}"), id=one.id)
 
 
 def _force(ask: Ask, one: Obligation, duty: Duty) -> str:
@@ -108,7 +119,12 @@ async def _done(ask: Ask, one: Obligation) -> list[str]:
         lines.append(_waiver(ask, one, happened))
     elif one.reason:
         known = one.reason in BY_ITSELF
-        lines.append(ask.say(f"reason-{one.reason}") if known else ask.say("detail-reason", text=one.reason))
+        ended = (one.duty, one.reason) == (cases.RETURNED, cases.LAPSED)
+        lines.append(
+            ask.say("reason-ended" if ended else f"reason-{one.reason}")
+            if known
+            else ask.say("detail-reason", text=one.reason)
+        )
     return [
         *lines,
         *await _assigned(ask, one),

@@ -9,7 +9,7 @@ from bot.store.asked import Asked
 from bot.store.oversight import NOTHING
 from bot.wording.events import Said, day_meant, read_letter, read_paper
 from bot.wording.grammar import LONGEST_TOPIC, DayError
-from duties import escalation
+from duties import cases, escalation
 from duties.cases import Law
 from duties.errors import RefusedError
 from duties.escalation import Mended, Signing, Written
@@ -46,7 +46,7 @@ async def _ground(ask: Ask, one: Obligation) -> str:
     if citations := ask.registry.citations(ask.duty(one.duty), short=True):
         return "\uff1b".join(citations[:2])
     case = await case_rows.of_obligation(one.id)
-    return "\uff1b".join(part for part in (case.document, case.subject) if part) if case is not None else ""
+    return cases.named_ground(case) if case is not None else ""
 
 
 async def issue(ask: Ask) -> Reply:

@@ -14,7 +14,8 @@ from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.groups import Row, grouped
-from duties import obligations, shares
+from duties import cases, obligations, shares
+from duties.cases import Law
 from duties.errors import RefusedError
 from duties.model import Role, State
 from duties.registry import EventRule
@@ -68,7 +69,7 @@ async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[l
     missing = await shared.missing([row["id"] for row in late])
     rows = [
         Row(
-            number, r["id"], r["duty"], r["term"], r["due"], r["unit"], r["state"], r["jurisdiction"],
+            number, r["id"], r["duty"], r["term"], r["due"], ask.named_in(r["unit"]), r["state"], r["jurisdiction"],
             missing=missing.get(r["id"], ()),
         )
         for number, r in enumerate(late, 1)
@@ -151,6 +152,8 @@ async def _given_back(ask: Ask, meant: Found) -> Reply:
     if not reason or is_courtesy(reason) or (ask.asked and is_question(reason)):
         return Reply(ask.say("reason-wanted", **ask.facts(one)), question=ask.question("reason", "return", one.id))
     done = await shares.give_back(ask.actor, one.id, (partner.unit_id,) if partner else (), reason, ask.at)
+    if one.duty == cases.RESUMED_BY:
+        await cases.unfollowed(ask.actor, Law(ask.registry, ask.around.workdays), one.id, ask.at)
     echo = [ask.say("echo-return", entry=done.entry, reason=reason, **ask.facts(done.obligation))]
     if partner:
         echo.append(await partners.told_returned(ask, done, partner, reason))

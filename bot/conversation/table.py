@@ -20,6 +20,7 @@ from bot.conversation import (
     partners,
     questions,
     rates,
+    reports,
     scoring,
     snoozing,
     subscribing,
@@ -106,6 +107,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "ask-extension", ("申请延期", "延期"), ("request extension", "ask extension"), HOLDERS, asking.ask_extension,
     ),
+    Command("skeleton", ("报告稿",), ("skeleton",), HOLDERS, reports.skeleton, reads=True),
     Command("delegate", ("委托", "休假"), ("delegate",), HOLDERS, arranging.delegate),
     Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study, usual=True),
     Command("tally", ("计数", "记一次"), ("count", "tally"), HOLDERS, counting.tally),

@@ -64,6 +64,8 @@ class Owed:
     event_on: date | None = None
     """The day of the event, for a case; `document` is its letter's number, `was_due` the deadline it had before."""
     document: str = ""
+    subject: str = ""
+    """What the case is about, in the words of who opened it."""
     was_due: date | None = None
     share: int = 0
     """The co-responsible unit's share that this speaks of, where `partner` is told and not the lead; 0 for the lead."""
@@ -310,7 +312,7 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
           u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force,
           EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_HELD} AND CASE WHEN s.id IS NULL
             THEN {_SPOKEN_TO} ELSE p.unit_id = s.unit_id AND p.role = {_SHARE_ROLE} END) AS held,
-          c.event_on, c.document, t.was_due, s.id AS share, s.state AS share_state, w.name AS partner,
+          c.event_on, c.document, c.subject, t.was_due, s.id AS share, s.state AS share_state, w.name AS partner,
           CASE WHEN m.audience = 'supervisor' THEN {_missing()} END AS missing
         FROM notice n CROSS JOIN identity a CROSS JOIN notice_item i CROSS JOIN reminder m CROSS JOIN obligation o
         CROSS JOIN term t CROSS JOIN unit u LEFT JOIN casefile c ON c.id = t.case_id
@@ -328,7 +330,7 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
             r["item"], r["notice"], r["reminder"], r["obligation"], r["duty"], r["label"], r["jurisdiction"], r["unit"],
             as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"], bool(r["late"]), r["state"],
             r["tally"], r["target"], r["force"], bool(r["held"]), _day(r["event_on"]), r["document"] or "",
-            _day(r["was_due"]), r["share"] or 0, r["share_state"] or "", r["partner"] or "",
+            r["subject"] or "", _day(r["was_due"]), r["share"] or 0, r["share_state"] or "", r["partner"] or "",
             tuple((r["missing"] or "").split("\n")) if r["missing"] else (),
         )
         for r in rows

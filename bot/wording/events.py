@@ -24,6 +24,9 @@ EVENTS: dict[str, tuple[str, ...]] = {
 """Every duty that an event starts; of several started by one event, the one it is named by."""
 CONFIRMATIONS = frozenset({"确认", "确认立案", "确定", "是", "是的", "对", "对的", "立案", "confirm", "yes"})
 
+PAUSE_ONLY = frozenset({"仅暂停", "只暂停", "不立案", "pause-only", "only"})
+"""Words for a clock that stands without anybody being told to complete materials."""
+
 CASE_NUMBER = re.compile(r"(?:个案|案件|案|case)\s*#?\s*(\d{1,12})(?!\d)|(?<!\w)C(\d{1,12})(?!\w)", re.IGNORECASE)
 _AT_FIRST = re.compile(r"#?(\d{1,12})(?![\d年月日/.-])")
 _BEFORE = r"(?:前|之前|以前|止|截止)"

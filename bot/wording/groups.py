@@ -28,6 +28,8 @@ class Row:
     """The sentence that says what a supervisor may do about it now, if the rung calls for one."""
     missing: tuple[str, ...] = ()
     """The co-responsible units that have not answered."""
+    named: str = ""
+    """What was assigned without an article rests on this: a document, or the words that assigned it."""
 
 
 def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
@@ -58,7 +60,7 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language)
     head = say(
         "group", language, title=duty.title if language == "zh" else duty.title_en,
         term=term_name(first.term, language), due=day(first.due, language),
-        left=left(first.due, today, language), ground=ground(registry, first.duty, first.jurisdiction),
+        left=left(first.due, today, language), ground=ground(registry, first.duty, first.jurisdiction) or first.named,
     )  # fmt: skip
     units = [_unit(row, language) for row in rows]
     advice = [say(first.advice, language)] if first.advice else []

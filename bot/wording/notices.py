@@ -8,8 +8,10 @@ from typing import Any
 from bot.store.queue import Owed
 from bot.wording import Language, day, say, term
 from bot.wording.groups import Row, ground, grouped, left
+from duties.cases import RETURNED
 from duties.escalation import allowed
 from duties.model import Force
+from duties.paper import REPORTS
 from duties.registry import CountedRule, EventRule, Registry
 
 SUPERVISOR = "supervisor"
@@ -140,6 +142,7 @@ class NoticeWording:
                 one.jurisdiction,
                 self._advice(one),
                 one.missing,
+                one.document or one.subject,
             )
             for number, one in enumerate(items, first)
         ]
@@ -180,7 +183,17 @@ class NoticeWording:
         if one.event_on is None or not isinstance(rule, EventRule):
             return []
         event = rule.event if self.language == "zh" else rule.event_en
-        lines = [say("item-event", self.language, event=event, on=one.event_on, document=one.document)]
+        lines = [
+            say(
+                "item-event", self.language, event=event, on=one.event_on, document=one.document, subject=one.subject
+            ).rstrip()
+        ]  # fmt: skip
+        if not ground(self.registry, one.duty, one.jurisdiction) and (named := one.document or one.subject):
+            lines.append(say("item-ground", self.language, ground=named))
+        if one.duty == RETURNED:
+            lines.append(say("item-return", self.language, due=one.due))
+        if one.duty in REPORTS:
+            lines.append(say("item-skeleton", self.language, id=one.obligation))
         if one.tone == "moved" and one.was_due not in (None, one.due):
             lines.append(say("item-was-due", self.language, was=one.was_due))
         return lines

@@ -133,11 +133,31 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "a clock that stands": (
         (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对", "一般不早于"),
         (SUPERVISOR, "确认", "已立案：个案1"),
-        (SUPERVISOR, "暂停 1 今天", "已暂停：个案1"),
+        (SUPERVISOR, "暂停 1 今天", "由哪个单位补正材料"),
+        (SUPERVISOR, "仅暂停", "已暂停：个案1", "! 已立案"),
         (SUPERVISOR, "个案", "计时暂停中"),
         (SUPERVISOR, "暂停 1", "已在暂停中"),
         (SUPERVISOR, "恢复 1 今天", "已恢复：个案1"),
         (SUPERVISOR, "恢复 1", "个案1没有暂停"),
+    ),
+    "materials asked for later: one dialogue stops the clock and tells who completes them": (
+        (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (SUPERVISOR, "暂停 1 今天 补正", "由哪个单位补正材料", "仅暂停"),
+        (SUPERVISOR, "查无此局", "由哪个单位补正材料"),
+        (SUPERVISOR, "昌吉市水利局", "请核对：个案1", "审核材料补正：2026年1月7日", "第十六条", "回复“确认”"),
+        (SUPERVISOR, "2月30日", "“2月30日”不是日历上的日子"),
+        (SUPERVISOR, "确认", "已暂停：个案1", "已立案：个案2，昌吉市水利局", "自动恢复计时", "台账号"),
+        (WATER, "待办", "审核材料补正", "个案2"),
+        (SUPERVISOR, "个案", "计时暂停中"),
+        (SUPERVISOR, "暂停 1 今天 昌吉市水利局", "已在暂停中"),
+        (SUPERVISOR, "暂停 9 今天 昌吉市水利局", "没有个案9"),
+    ),
+    "materials asked for, in English and at once": (
+        (SUPERVISOR, "open legality review 昌吉市司法局 today", "Please check"),
+        (SUPERVISOR, "confirm", "Opened: case 1"),
+        (SUPERVISOR, "pause case 1 today materials 昌吉市水利局", "the clock of case 1", "Wed 7 Jan 2026"),
+        (SUPERVISOR, "confirm", "Opened: case 2", "case 1 goes on by itself"),
     ),
     "withdrawn with its reason": (
         (SUPERVISOR, OPEN, "请核对"),
@@ -220,3 +240,71 @@ async def test_a_right_that_was_not_used_says_so_in_words(talk: Talk) -> None:
     (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id"
                          " WHERE t.duty = 'opinion-letter-objection'")  # fmt: skip
     await talk.hold(((CLOCK, "2026-01-21 10:00"), (OFFICER, f"详情 #{row['id']}", "已过期作罢", "! lapsed")))
+
+
+async def number_of(duty: str) -> int:
+    rows = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id WHERE t.duty = :duty", duty=duty)
+    return int(rows[0]["id"])
+
+
+async def test_materials_reported_sent_back_and_reported_again_move_the_review_each_time(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对", "规范性文件合法性审核：2026年1月23日"),
+            (SUPERVISOR, "确认", "已立案"),
+            (SUPERVISOR, "暂停 1 今天 补正 昌吉市水利局", "请核对"),
+            (SUPERVISOR, "确认", "已立案：个案2"),
+            (CLOCK, "2026-01-06 10:00"),
+        )
+    )
+    wanted = await number_of("legality-materials")
+    await talk.hold(
+        (
+            (WATER, f"完成 #{wanted} 2026-01-05 材料补齐", "已报结", "个案1恢复计时"),
+            (SUPERVISOR, "个案1", "2026年1月26日", "! 暂停"),
+            (SUPERVISOR, f"退回 #{wanted} 缺附件", "退回"),
+            (SUPERVISOR, "个案1", "暂停"),
+            (WATER, f"完成 #{wanted} 2026-01-06 材料补齐", "个案1恢复计时"),
+            (SUPERVISOR, "个案1", "2026年1月27日"),
+            (SUPERVISOR, "更正 个案2 1月5日", "已更正：个案2"),
+            (SUPERVISOR, "个案1", "2026年1月26日"),
+            (WATER, "更正 个案2 1月4日", "台账号"),
+            (SUPERVISOR, "更正 个案2 1月2日", "应在2026年1月4日"),
+        )
+    )
+
+
+async def test_an_assignment_shows_what_it_rests_on_wherever_it_is_shown(talk: Talk) -> None:
+    said = "立案 交办 昌吉市城市管理局 今天 限1月9日前 昌司督〔2026〕7号 清理执法台账"
+    await talk.hold(((SUPERVISOR, said, "请核对"), (SUPERVISOR, "确认", "已立案"), (CLOCK, "2026-01-05 10:00")))
+    number = await number_of("assignment")
+    await talk.hold(((OFFICER, f"详情 #{number}", "依据：昌司督〔2026〕7号；清理执法台账"),))
+    told = next(sent.text for sent in reversed(talk.told(OFFICER)) if "【" in sent.text and "交办事项" in sent.text)
+    assert "依据 昌司督〔2026〕7号" in told
+    assert "清理执法台账" in told
+
+
+async def test_the_end_of_a_suspension_is_a_reminder_to_give_the_certificate_back(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "立案 暂扣 昌吉市城市管理局 1月3日", "2026年4月3日", "期满，届时返还证件", "! 过期作罢"),
+            (SUPERVISOR, "确认", "已立案"),
+            (CLOCK, "2026-04-02 10:05"),
+        )
+    )
+    assert "暂扣期满，请返还证件并记录" in "\n".join(sent.text for sent in talk.told(OFFICER))
+    number = await number_of("certificate-suspension")
+    await talk.hold(
+        (
+            (CLOCK, "2026-04-07 10:05"),
+            (OFFICER, f"详情 #{number}", "暂扣期已满，证件应已返还", "! 过期作罢"),
+        )
+    )
+
+
+async def test_a_review_before_its_time_is_warned_of_and_recorded(talk: Talk) -> None:
+    await talk.hold(
+        ((SUPERVISOR, "立案 合法性审核 昌吉市城市管理局 今天", "一般不早于"), (SUPERVISOR, "确认", "已立案"))
+    )
+    number = await number_of("legality-review")
+    await talk.hold(((OFFICER, f"完成 #{number} 昌市城管〔2026〕9号", "已报结", "提示：早于一般不少于的期限"),))

@@ -176,3 +176,15 @@ async def test_the_proposal_of_a_supervisor_names_the_letter_that_may_follow(tal
     await talk.hold(((CLOCK, LATE),))
     told = "\n".join(sent.text for sent in talk.told(SUPERVISOR))
     assert "拟稿" in told
+
+
+async def test_a_unit_is_found_and_named_by_its_english_name(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "overdue urban management", "City Bureau of Urban Management", "! 昌吉市城市管理局", "! 水利"),
+            (SUPERVISOR, "overdue nowhere at all", "City Bureau of"),
+            (SUPERVISOR, "unit city bureau of urban management", "City Bureau of Urban Management"),
+            (SUPERVISOR, "draft urging letter #{report}", "City Bureau of Urban Management"),
+            (SUPERVISOR, "逾期 城管局", "昌吉市城市管理局", "! Bureau"),
+        )
+    )

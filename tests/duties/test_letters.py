@@ -28,7 +28,7 @@ from duties.reading import shipped
 
 BLANK = "〔　　〕"
 UNDATED = "〔　　〕年〔　〕月〔　〕日"
-UPWARD = {Paper.RECTIFICATION, Paper.CASE}
+UPWARD = {Paper.RECTIFICATION, Paper.CASE, Paper.RESPONSE, Paper.COMPLIANCE}
 PAPERS: dict[str, Any] = tomllib.loads(WORDING.read_text(encoding="utf-8"))["paper"]
 
 URGING = Letter(
