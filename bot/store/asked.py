@@ -10,7 +10,17 @@ from bot.wording import Language
 from duties.store.database import fetch
 
 Kind = Literal[
-    "overdue", "due", "unacknowledged", "progress", "unit", "duty", "lights", "letter", "bulletin", "checklist", "report"
+    "overdue",
+    "due",
+    "unacknowledged",
+    "progress",
+    "unit",
+    "duty",
+    "lights",
+    "letter",
+    "bulletin",
+    "checklist",
+    "report",
 ]
 RECENT = 50
 """Messages looked back through for the last question."""
@@ -22,8 +32,8 @@ LONGEST_NUMBER = 16
 class Asked:
     """A question that has a full table: its kind, its limits, its days (both inclusive), its language.
 
-    Of kind letter it has a file instead: that of the letter with this number; of kind bulletin, one of its days; of kind
-    report, that of the obligation with this number. Of kind checklist it is about the obligation with this number.
+    Of kind letter it has a file instead: that of the letter with this number; of kind bulletin, one of its days;
+    of kind report, that of the obligation with this number. Of kind checklist it is about that obligation.
     """
 
     kind: Kind
