@@ -101,7 +101,7 @@ class Inbox:
             if message is None:
                 return False
             message = await _placed(message)
-            moment = Moment(now, now.date(), message.connection)
+            moment = Moment(now, now.date(), message.connection, number)
             reply = await answer(message, self.registry, moment, self.around)
             await self._say(message, reply, now, number)
             await cards.refresh(reply.about, self.changeable, now)

@@ -15,7 +15,7 @@ from duties import clock, obligations
 from duties.clock import Deadline, Pause
 from duties.errors import QuestionError, RefusedError
 from duties.ledger import Act, StreamRef
-from duties.model import OPEN_STATES, Actor, Case, Role, Spell, State
+from duties.model import OPEN_STATES, Actor, Case, Obligation, Role, Spell, State
 from duties.obligations import HOLDERS, SYSTEM_ACTOR, Moment
 from duties.registry import Duty, EventRule, Registry
 from duties.store import case_rows, chains, reading
@@ -287,6 +287,12 @@ async def lapsed(registry: Registry, today: date) -> list[int]:
     """Rights whose last day has passed: they are over, and never overdue."""
     rights = [duty.code for duty in registry.duties if isinstance(duty.rule, EventRule) and duty.rule.lapses]
     return await case_rows.lapsed(rights, today)
+
+
+def right_over(registry: Registry, one: Obligation, today: date) -> bool:
+    """Whether it is a right whose last day has passed: it is over, and nothing makes it owed again."""
+    duty = registry.by_code.get(one.duty)
+    return duty is not None and isinstance(duty.rule, EventRule) and duty.rule.lapses and today > one.due
 
 
 async def _recomputed(actor: Actor, law: Law, action: str, case: Case, at: Moment) -> Recorded:

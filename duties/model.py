@@ -197,9 +197,9 @@ class Actor:
         """Whether one of these posts in this unit is theirs."""
         return any(post.unit_id == unit_id and post.role in roles for post in self.posts)
 
-    def acts_for(self, unit_id: int) -> str:
-        """Whose post in a unit they hold, where they hold none of their own there."""
-        here = [post for post in self.posts if post.unit_id == unit_id]
+    def acts_for(self, unit_id: int, *roles: Role) -> str:
+        """Whose post of these roles they hold in a unit, where they hold none of their own there."""
+        here = [post for post in self.posts if post.unit_id == unit_id and post.role in roles]
         return here[0].acting_for if here and all(post.acting_for for post in here) else ""
 
     def supervises(self, path: str) -> bool:

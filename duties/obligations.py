@@ -1,4 +1,4 @@
-"""The use cases: acknowledge, note, check, assign, report, count, verify, return, waive, undo.
+"""The use cases: acknowledge, note, check, assign, report, count, verify, return, waive, put back what was done.
 
 Each runs inside the caller's transaction, writes its ledger entry first and moves the row only if it is still what
 the decision was made on; else StaleError, and the transaction is to be done again. An entry holds the obligation
@@ -8,8 +8,8 @@ of the catalogue; the caller records it.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 from duties.errors import RefusedError
@@ -25,18 +25,15 @@ from duties.store import (
     officer_rows,
     planned,
     reading,
+    request_rows,
     share_rows,
     statements,
 )
 from duties.store.database import Rows
 from duties.store.share_rows import TAKEN_BACK, Change
 
-UNDO_WINDOW = timedelta(minutes=10)
-UNDOABLE = frozenset({
-    "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "waive", "unwaive", "note",
-    "assign", "check", "snooze", "share-add", "share-remove", "share-release", "share-acknowledge", "share-answer",
-})  # fmt: skip
 HOLDERS = (Role.HEAD, Role.OFFICER)
+HEAD_ONLY = (Role.HEAD,)
 DONE = (State.REPORTED, State.CLOSED)
 SYSTEM_ACTOR = Actor(0, "system", ())
 TOPIC, REASON = 255, 255
@@ -49,11 +46,15 @@ DAYS = ("done_on", "waived_until")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When and through what somebody acts: the instant, the local day, the channel."""
+    """When and through what somebody acts: the instant, the local day, the channel.
+
+    `message` is the number of what was said, if anything was: all that one message wrote is taken back together.
+    """
 
     now: datetime
     today: date
     channel: str
+    message: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Done:
     undone: str = ""
     """The action that an undo took back; `partners` are the units whose part was put back."""
     partners: tuple[int, ...] = ()
+    moot: tuple[int, ...] = ()
 
 
 async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
@@ -295,6 +297,11 @@ async def remark(
     return await _moved(actor, one, at, action, one.state, payload, parts=parts)
 
 
+async def may_hold(actor: Actor, one: Obligation, at: Moment, action: str) -> None:
+    """Refuse whoever does not answer for it."""
+    await _must_hold(actor, one, at, action)
+
+
 async def may_ask(actor: Actor, one: Obligation, at: Moment, action: str) -> None:
     """Refuse whoever does not answer for it, and what is not open."""
     await _must_hold(actor, one, at, action)
@@ -318,19 +325,15 @@ async def may_assign(actor: Actor, one: Obligation, at: Moment) -> None:
     _must_be(one, *OPEN_STATES)
 
 
-async def undo(actor: Actor, at: Moment) -> Done:
-    """撤回: take back one's own last act, within ten minutes and while nobody has acted on it since.
+async def put_back(actor: Actor, number: int, entry: int, at: Moment) -> Done:
+    """撤回: what an entry did is undone, unless what it changed was changed since; then StaleError.
 
     What partners do does not touch what the lead did, nor one partner what another did.
     """
-    entry = await chains.last_act_of(_name(actor), UNDOABLE, at.now - UNDO_WINDOW)
-    if entry is None or entry["kind"] != "obligation":
-        raise RefusedError("refused-nothing-to-undo")
-    said = json.loads(entry["payload"])
-    touched = _touched(entry["action"], said)
-    if entry["seq"] != entry["head_seq"] and await _acted_since(entry, touched):
-        raise RefusedError("refused-acted-since", number=entry["ref"])
-    one = await _found(entry["ref"])
+    line = await chains.entry(entry)
+    said = json.loads(line["payload"])
+    touched = _touched(line["action"], said)
+    one = await _found(number)
     parts = await _put_back(one, said.get("shares", ()))
     before = said["before"] if LEAD in touched else _standing(one, await reading.evidence_of(one.id))
     checked = said.get("was", {})
@@ -340,21 +343,22 @@ async def undo(actor: Actor, at: Moment) -> Done:
     if state in OPEN_STATES and one.state not in OPEN_STATES:
         columns["planned_at"] = at.now
     answers = await check_rows.of(one.id) if checked else {}
-    payload = {"of": entry["id"], **({"checked": checked} if checked else {})}
+    payload = {"of": entry, **({"checked": checked} if checked else {})}
     done = await _moved(actor, one, at, "undo", state, payload, parts=parts, **columns)
-    if await _acted_since(entry, touched, but=done.entry):
+    if await acted_since(line, but=done.entry):
         raise chains.StaleError(f"obligation {one.id} moved")  # while this waited for its turn to write
     await check_rows.write(one.id, checked, answers, done.entry)
-    await changing.reverse_count(entry["id"], done.entry)
-    await changing.recount(entry["id"])
-    await officer_rows.take_back(entry["id"], done.entry)
+    await changing.reverse_count(entry, done.entry)
+    await changing.recount(entry)
+    await officer_rows.take_back(entry, done.entry)
     await statements.stir(one.term_id)
-    return replace(done, undone=str(entry["action"]))
+    return done
 
 
-async def _acted_since(entry: Mapping[str, Any], touched: frozenset[int], but: int = 0) -> bool:
-    """Whether a later line of the chain changed what an entry changed; the line `but` is not looked at."""
-    since = await chains.after(entry["stream_id"], entry["seq"])
+async def acted_since(line: Mapping[str, Any], but: int = 0) -> bool:
+    """Whether a later line of the chain changed what a line changed; the line `but` is not looked at."""
+    touched = _touched(line["action"], json.loads(line["payload"]))
+    since = await chains.after(line["stream_id"], line["seq"])
     return any(touched & _touched(row["action"], json.loads(row["payload"])) for row in since if row["id"] != but)
 
 
@@ -443,7 +447,8 @@ def _must_be(one: Obligation, *states: State) -> None:
         raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
 
 
-def _name(actor: Actor) -> str:
+def name_of(actor: Actor) -> str:
+    """Who acts, as the ledger names them."""
     return f"person:{actor.person_id}" if actor is not SYSTEM_ACTOR else "system"
 
 
@@ -475,17 +480,43 @@ async def _moved(
     after = {**before, **changed, "state": str(state)}
     after |= {name: day.isoformat() for name in DAYS if isinstance(day := after[name], date)}
     facts = {"duty": one.duty, "term": one.term, "unit": one.unit, "before": before, "after": after}
-    named = {} if actor is SYSTEM_ACTOR else {"name": actor.name}
-    if whose := actor.acts_for(one.unit_id):
-        named["for"] = whose
-    shares = {"shares": [part.told() for part in parts]} if parts else {}
-    act = Act(_name(actor), action, at.channel, {**(payload or {}), **named, **facts, **shares})
-    entry = await chains.append(StreamRef("obligation", one.id), act, at.now)
+    over = one.state in OPEN_STATES and state not in OPEN_STATES
+    granted = (payload or {}).get("request")
+    moot = await _moot(one, granted) if over else []
+    told = {"moot": moot, "shares": [part.told() for part in parts]}
+    said = {**(payload or {}), **_named(actor, one, at, action), **facts, **{k: v for k, v in told.items() if v}}
+    entry = await chains.append(StreamRef("obligation", one.id), Act(name_of(actor), action, at.channel, said), at.now)
     if not await changing.move(one, state, **columns):
         raise chains.StaleError(f"obligation {one.id} moved")
-    for part in parts:
-        if not await share_rows.apply(one.id, part, at.now):
-            raise chains.StaleError(f"the part of unit {part.unit_id} in obligation {one.id} moved")
+    await _part_moved(one, parts, at.now)
     if state in DONE and one.state not in DONE and await share_rows.any_open(one.id):
         raise chains.StaleError(f"obligation {one.id} got a partner")  # after its row was locked: planning may be late
-    return Done(await _found(one.id), entry, action, partners=tuple(part.unit_id for part in parts))
+    if over:
+        await _close_requests(one, granted, moot)
+    return Done(await _found(one.id), entry, action, partners=tuple(part.unit_id for part in parts), moot=tuple(moot))
+
+
+def _named(actor: Actor, one: Obligation, at: Moment, action: str) -> dict[str, Any]:
+    """Who acts, for whom where it is another's post, and in answer to which message."""
+    named: dict[str, Any] = {} if actor is SYSTEM_ACTOR else {"name": actor.name}
+    if whose := actor.acts_for(one.unit_id, *(HEAD_ONLY if action == "assign" else tuple(Role))):
+        named["for"] = whose
+    return {**named, "message": at.message} if at.message else named
+
+
+async def _part_moved(one: Obligation, parts: Sequence[Change], now: datetime) -> None:
+    for part in parts:
+        if not await share_rows.apply(one.id, part, now):
+            raise chains.StaleError(f"the part of unit {part.unit_id} in obligation {one.id} moved")
+
+
+async def _moot(one: Obligation, granted: int | None) -> list[int]:
+    """The open requests about it, but the one just granted: nobody need answer them any more."""
+    return [request.id for request in await request_rows.open_on(one.id) if request.id != granted]
+
+
+async def _close_requests(one: Obligation, granted: int | None, moot: list[int]) -> None:
+    if await _moot(one, granted) != moot:
+        raise chains.StaleError(f"somebody asked about obligation {one.id} meanwhile")
+    for number in moot:
+        await request_rows.answer(number, request_rows.MOOT)

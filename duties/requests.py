@@ -1,4 +1,4 @@
-"""What a unit asks its supervisor for: 申请免办, and 申请延期 where a day may be moved at all.
+"""What a unit asks its supervisor for: 申请免办, and 申请延期 where a day may be moved at all; 撤回申请.
 
 Runs inside the caller's transaction, as the use cases of obligations do. None of the documents lets anybody put off a
 day that stands in the text; only a day that a supervisor named can be named anew.
@@ -13,7 +13,7 @@ from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Actor, Obligation
 from duties.obligations import REASON, Moment
 from duties.store import case_rows, chains, reading, request_rows
-from duties.store.request_rows import EXTENSION, OPEN, WAIVER, Request
+from duties.store.request_rows import EXTENSION, GRANTED, OPEN, REFUSED, WAIVER, WITHDRAWN, Request
 
 EXTENDABLE = frozenset({"assignment"})
 """Duties whose last day is a supervisor's own word, not a document's."""
@@ -52,16 +52,28 @@ async def grant(actor: Actor, law: Law, number: int, at: Moment) -> Answered:
     else:
         case = await case_rows.of_obligation(one.id)
         assert case is not None, "only an assignment is extended, and that is a case"
-        await cases.amend(actor, law, case.id, at, named_on=request.wanted_on)
-        entry = (await obligations.remark(actor, one, at, "approve", {"request": number})).entry
-    return await _closed(number, "granted", entry)
+        moved = await cases.amend(actor, law, case.id, at, named_on=request.wanted_on)
+        was = case.named_on.isoformat() if case.named_on else None
+        payload = {"request": number, "amended": moved.entry, "was": was}
+        entry = (await obligations.remark(actor, one, at, "approve", payload)).entry
+    return await _closed(number, GRANTED, entry)
 
 
 async def decline(actor: Actor, number: int, reason: str, at: Moment) -> Answered:
     """不同意: with a reason; the unit goes on owing it."""
     _, one = await _answerable(actor, number, at, "reject")
     done = await obligations.remark(actor, one, at, "reject", {"request": number, "said": reason})
-    return await _closed(number, "refused", done.entry)
+    return await _closed(number, REFUSED, done.entry)
+
+
+async def withdraw(actor: Actor, number: int, at: Moment) -> Answered:
+    """撤回申请: the unit takes back what it asked for, while nobody has answered it."""
+    request = await _request(number)
+    one = await _obligation(request.obligation_id)
+    await obligations.may_hold(actor, one, at, "withdraw-request")
+    _must_wait(request)
+    done = await obligations.remark(actor, one, at, "withdraw-request", {"request": number})
+    return await _closed(number, WITHDRAWN, done.entry)
 
 
 async def may_answer(actor: Actor, number: int, at: Moment, action: str) -> None:
@@ -93,10 +105,16 @@ async def _answerable(actor: Actor, number: int, at: Moment, action: str) -> tup
     request = await _request(number)
     one = await _obligation(request.obligation_id)
     await obligations.may_waive(actor, one, at, action)
-    if request.state != OPEN:
-        raise RefusedError("refused-answered", number=number)
+    _must_wait(request)
     await obligations.may_waive(actor, one, at, action, *OPEN_STATES)
     return request, one
+
+
+def _must_wait(request: Request) -> None:
+    if request.state != OPEN:
+        raise RefusedError(
+            "refused-answered", number=request.id, request=request.state, obligation=request.obligation_id
+        )
 
 
 async def _closed(number: int, state: str, entry: int) -> Answered:

@@ -1,4 +1,4 @@
-"""申请免办, 申请延期, 同意, 不同意: what a unit asks for, and what its supervisor answers."""
+"""申请免办, 申请延期, 撤回申请, 申请, 同意, 不同意: what a unit asks for, and what its supervisor answers."""
 
 from typing import Any
 
@@ -7,8 +7,17 @@ from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
 from bot.conversation.supervisor import trees
 from bot.store import addressees, oversight
-from bot.wording import say
-from bot.wording.grammar import LONGEST_TOPIC, DayError, is_courtesy, is_question, read_until, request_number
+from bot.wording import say, shortened
+from bot.wording.grammar import (
+    EDGES,
+    HASH_NUMBER,
+    LONGEST_TOPIC,
+    DayError,
+    is_courtesy,
+    is_question,
+    read_until,
+    request_number,
+)
 from duties import obligations, requests
 from duties.cases import Law
 from duties.errors import RefusedError
@@ -18,6 +27,9 @@ from duties.store import reading, request_rows
 from duties.store.request_rows import EXTENSION, Request
 
 LISTED = 9
+SHOWN_REASON = 30
+"""Characters of a reason in a list; 详情 shows the whole."""
+SUPERVISING = frozenset({"approve", "reject"})
 
 
 async def ask_waiver(ask: Ask) -> Reply:
@@ -80,6 +92,27 @@ def _facts(request: Request) -> dict[str, Any]:
     return {"number": request.id, "reason": request.reason, "wanted": request.wanted_on or ""}
 
 
+async def withdraw(ask: Ask) -> Reply:
+    """撤回申请: by its number or the obligation's; the only one that waits needs no number."""
+    number, _ = await _number(ask)
+    if number is None:
+        waiting, found = await request_rows.open_under((), ask.units, 1)
+        if found != 1:
+            return await _listed(ask, "withdraw-request")
+        number = waiting[0].id
+    done = await requests.withdraw(ask.actor, number, ask.at)
+    one = done.obligation
+    whom = await addressees.over_unit(one.unit_id, ask.today, ask.at.now)
+    await news.tell(ask, "news-request-withdrawn", one, whom, number=number)
+    facts = {"entry": done.entry, "number": number}
+    return Reply(ask.say("echo-request-withdrawn", **facts, **ask.facts(one)), about=(one.id,))
+
+
+async def listed(ask: Ask) -> Reply:
+    """申请: what waits for an answer, of those the asker supervises and of the asker's own units."""
+    return await _listed(ask, "")
+
+
 async def approve(ask: Ask) -> Reply:
     """同意: by button or 申请 and its number."""
     number, _ = await _number(ask)
@@ -88,9 +121,8 @@ async def approve(ask: Ask) -> Reply:
     done = await requests.grant(ask.actor, Law(ask.registry, ask.around.workdays), number, ask.at)
     one, kind = done.obligation, done.request.kind
     await news.to_unit(ask, f"news-granted-{kind}", one, due=one.due, **_facts(done.request))
-    return Reply(
-        ask.say(f"echo-granted-{kind}", entry=done.entry, **_facts(done.request), **ask.facts(one)), about=(one.id,)
-    )
+    facts = {"entry": done.entry, **_facts(done.request), **ask.facts(one)}
+    return Reply(ask.say(f"echo-granted-{kind}", **facts), about=(one.id,))
 
 
 async def reject(ask: Ask) -> Reply:
@@ -110,25 +142,45 @@ async def reject(ask: Ask) -> Reply:
 
 
 async def _number(ask: Ask) -> tuple[int | None, str]:
-    """The request meant: a button's, the one named, or that of the message replied to. A bare word grants nothing."""
+    """The request meant: a button's, the one named, or that on an obligation: the #one named or replied to.
+
+    A bare word grants nothing, and neither does an obligation of which two requests are open.
+    """
     if ask.message.action and ask.named:
         return ask.named[0], ""
-    number, rest = request_number(f"{ask.before} {ask.words}".strip())
+    said = f"{ask.before} {ask.words}".strip()
+    if mention := HASH_NUMBER.match(said):
+        return await _only_one_on(int(mention[1])), said[mention.end() :].strip(EDGES)
+    number, rest = request_number(said)
     if number is None and ask.named:
-        number = next((one.id for one in await request_rows.open_on(ask.named[0])), None)
+        number = await _only_one_on(ask.named[0])
     return number, rest
 
 
+async def _only_one_on(obligation: int) -> int | None:
+    waiting = await request_rows.open_on(obligation)
+    return waiting[0].id if len(waiting) == 1 else None
+
+
 async def _listed(ask: Ask, action: str) -> Reply:
-    if not ask.holds(Role.SUPERVISOR):
+    """What waits, or what of it could be meant by an action."""
+    if action in SUPERVISING and not ask.holds(Role.SUPERVISOR):
         raise RefusedError("refused-post", action=action)
-    waiting = await request_rows.open_under(trees(ask), LISTED)
+    if action == "withdraw-request" and not ask.units:
+        raise RefusedError("refused-holders", action=action)
+    watched = () if action == "withdraw-request" else trees(ask)
+    waiting, found = await request_rows.open_under(watched, () if action in SUPERVISING else ask.units, LISTED)
     if not waiting:
         return Reply(ask.say("requests-none"))
-    lines = [ask.say("requests-head", n=len(waiting))]
+    lines = [ask.say("requests-head", n=found)]
     for request in waiting:
         one = await reading.obligation(request.obligation_id)
         assert one is not None
         key = "requests-extension" if request.kind == EXTENSION else "requests-waiver"
-        lines.append(ask.say(key, **_facts(request), **ask.facts(one)))
-    return Reply("\n".join([*lines, ask.say("requests-foot")]))
+        shown = _facts(request) | {"reason": shortened(request.reason, SHOWN_REASON)}
+        lines.append(ask.say(key, **shown, **ask.facts(one)))
+    if found > len(waiting):
+        lines.append(ask.say("list-more", n=found - len(waiting)))
+    feet = [ask.say("requests-foot")] if ask.holds(Role.SUPERVISOR) and watched else []
+    feet += [ask.say("requests-foot-own")] if ask.units and action not in SUPERVISING else []
+    return Reply("\n".join([*lines, *feet]))

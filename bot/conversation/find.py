@@ -45,21 +45,22 @@ async def meant(ask: Ask, command: str, candidates: Candidates) -> Found | Reply
     if ask.named:
         return await numbered(ask, ask.named, ask.words)
     if mentions := read_numbers(ask.words):
-        return await _mentioned(ask, mentions, "")
+        return await mentioned(ask, mentions, "")
     mentions, rest = leading_numbers(ask.words)
     if mentions:
-        return await _mentioned(ask, mentions, rest)
+        return await mentioned(ask, mentions, rest)
     for pattern in (HASH_NUMBER, LIST_NUMBER):
         if found := pattern.match(ask.words):
             mention = (pattern is HASH_NUMBER, int(found[1]))
-            return await _mentioned(ask, [mention], ask.words[found.end() :].strip())
+            return await mentioned(ask, [mention], ask.words[found.end() :].strip())
     known = await candidates()
     if ask.reminded and not split_title(ask.words)[0]:
         known = [one for one in known if one.id in ask.listed] or known
     return _titled(ask, command, known)
 
 
-async def _mentioned(ask: Ask, mentions: Sequence[tuple[bool, int]], rest: str) -> Found | Reply:
+async def mentioned(ask: Ask, mentions: Sequence[tuple[bool, int]], rest: str) -> Found | Reply:
+    """The obligations of these numbers: ids, or places of the last list."""
     ids: list[int] = []
     for is_id, number in mentions:
         if is_id:

@@ -14,8 +14,8 @@ from bot.conversation.supervisor import view
 from bot.conversation.telling import PARTS, echo, is_counted, item, officers_reached, slot_named, wanted
 from bot.store import addressees, oversight, snoozes
 from bot.wording import say
-from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence
-from duties import cases, checklist, obligations
+from bot.wording.grammar import EVERYTHING, DayError, is_courtesy, is_question, read_evidence, read_numbers
+from duties import checklist, obligations, undoing
 from duties.cases import Law
 from duties.checklist import is_standing
 from duties.errors import RefusedError
@@ -31,8 +31,10 @@ LISTED = 12
 PARTNERED = 6
 """Lines of shares beside them."""
 UNSEEN = (State.PENDING, State.RETURNED)
-TOLD_TO_UNIT = frozenset({"waive", "unwaive", "assign"})
+TOLD_TO_UNIT = frozenset({"waive", "unwaive", "assign", "approve", "reject"})
 """Acts that others were told of at once: they must hear that these were taken back."""
+KEPT_STATE = undoing.ASKED | {"approve", "reject"}
+"""Acts that moved no state: what is told of their undoing is what became of the request."""
 
 
 async def acknowledge(ask: Ask) -> Reply:
@@ -54,7 +56,7 @@ async def acknowledge(ask: Ask) -> Reply:
             return await partners.acknowledged(ask, number, parts[number])
         return await obligations.acknowledge(ask.actor, number, ask.at)
 
-    done, refused = await refusal.each(todo, act)
+    done, refused = await refusal.each([one.id for one in todo], act)
     shared = [one for one in done if one.obligation.id in parts]
     own = [one for one in done if one.obligation.id not in parts]
     key = "next-report" if len(done) == 1 else "next-reports"
@@ -98,7 +100,9 @@ async def _nothing_new(ask: Ask, meant: Found, parts: Mapping[int, Share]) -> Re
             await refusal.must_hold(ask, one, "acknowledge")
     if len(meant.obligations) != 1:
         return Reply(ask.say("acknowledged-all", n=len(meant.obligations)))
-    return Reply(ask.say("acknowledged-already", **ask.facts(meant.obligations[0])), about=(meant.obligations[0].id,))
+    (one,) = meant.obligations
+    by = await refusal.brought(ask, one.id, refusal.moved)
+    return Reply(ask.say("acknowledged-already", by=by, **ask.facts(one)), about=(one.id,))
 
 
 async def report(ask: Ask) -> Reply:
@@ -317,14 +321,51 @@ async def _watching(ask: Ask) -> Reply:
 
 
 async def undo(ask: Ask) -> Reply:
-    """撤回: take back the last act."""
-    done = await obligations.undo(ask.actor, ask.at)
+    """撤回: take back the last answer, every line of it; with numbers, the last act on each of those."""
+    numbers = ask.named
+    if ask.words and not numbers:
+        mentions = read_numbers(ask.words)
+        meant = await find.mentioned(ask, mentions, "") if mentions else Reply(ask.say("undo-how", words=ask.words))
+        if isinstance(meant, Reply):
+            return meant
+        numbers = tuple(one.id for one in meant.obligations)
+    deeds = {} if numbers else {one.obligation: one for one in await undoing.last_answer(ask.actor, ask.at)}
+    law = Law(ask.registry, ask.around.workdays)
+
+    async def take_back(number: int) -> Done:
+        deed = deeds.get(number) or (await undoing.last_answer(ask.actor, ask.at, number))[0]
+        return await undoing.take_back(ask.actor, law, deed, ask.at)
+
+    done, refused = await refusal.each(numbers or tuple(deeds), take_back)
+    for one in done:
+        await _tell_undone(ask, one)
+    notes = [await refusal.told(ask, "undo", one) for one in refused]
+    return await _undone(ask, done, notes)
+
+
+async def _undone(ask: Ask, done: Sequence[Done], notes: Sequence[str]) -> Reply:
+    """What is as it was before; of a request, what became of that."""
+    kept = [one for one in done if one.undone not in KEPT_STATE]
+    reply = await echo(ask, "echo-undo", kept, notes)
+    lines = [
+        ask.say(f"echo-undo-{one.undone}", entry=one.entry, **ask.facts(one.obligation))
+        for one in done
+        if one.undone in KEPT_STATE
+    ]
+    return replace(
+        reply, text="\n".join([*lines, *reply.text.splitlines()]), about=tuple(one.obligation.id for one in done)
+    )
+
+
+async def _tell_undone(ask: Ask, done: Done) -> None:
+    """Whoever was told of an act at once hears that it was taken back."""
+    one = done.obligation
     await partners.undone(ask, done)
-    if done.obligation.state in OPEN_STATES and not done.undone.startswith("share-"):
-        await cases.unfollowed(ask.actor, Law(ask.registry, ask.around.workdays), done.obligation.id, ask.at)
     if done.undone == "snooze":
-        await snoozes.take_back(ask.actor.person_id, done.obligation.id)
-    if done.undone in TOLD_TO_UNIT:
-        act, state = say(f"act-{done.undone}"), say(f"state-{done.obligation.state}")
-        await news.to_unit(ask, "news-undone", done.obligation, act=act, state=state)
-    return await echo(ask, "echo-undo", [done])
+        await snoozes.take_back(ask.actor.person_id, one.id)
+    act, state = say(f"act-{done.undone}"), say(f"state-{one.state}")
+    if done.undone in undoing.ASKED:
+        whom = await addressees.over_unit(one.unit_id, ask.today, ask.at.now)
+        await news.tell(ask, "news-undone", one, whom, act=act, state=state, due=one.due)
+    elif done.undone in TOLD_TO_UNIT:
+        await news.to_unit(ask, "news-undone", one, act=act, state=state, due=one.due)

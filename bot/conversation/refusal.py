@@ -1,5 +1,6 @@
 """May they? Checks before a question is asked, and how a refusal is told and kept."""
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from duties.obligations import Done, Moment
 from duties.store import chains, reading
 from duties.store.database import savepoint
 
-NAMED_BY = {"state": "state", "action": "act", "paper": "paper", "standing": "standing", "share": "share"}
+NAMED_BY = {
+    "state": "state", "action": "act", "paper": "paper", "standing": "standing", "share": "share", "request": "request",
+}  # fmt: skip
 """Facts that are codes, and the family of sentences that names them."""
 SUPERVISORS_COULD = frozenset({
     "refused-own-work", "refused-waive-own", "refused-not-supervisor", "refused-post", "refused-partners-open",
@@ -48,16 +51,14 @@ def _must_be(one: Obligation, states: Sequence[State]) -> None:
         raise RefusedError("refused-state", state=one.state, number=one.id, term=one.term, duty=one.duty)
 
 
-async def each(
-    todo: Sequence[Obligation], act: Callable[[int], Awaitable[Done]]
-) -> tuple[list[Done], list[RefusedError]]:
+async def each(todo: Sequence[int], act: Callable[[int], Awaitable[Done]]) -> tuple[list[Done], list[RefusedError]]:
     """Do several; what is refused among them does not undo the others. Raises when nothing could be done."""
     done: list[Done] = []
     refused: list[RefusedError] = []
     for one in todo:
         try:
             async with savepoint():
-                done.append(await act(one.id))
+                done.append(await act(one))
         except RefusedError as refusal:
             refused.append(refusal)
     if not done:
@@ -69,10 +70,34 @@ async def told(ask: Ask, command: str, refusal: RefusedError) -> str:
     """Say why, and who could; keep it in the ledger of the unit it was about."""
     facts = dict(refusal.facts)
     unit = facts.pop("unit_id", None)
+    if refusal.key == "refused-state":
+        facts["by"] = await brought(ask, int(str(facts["number"])), moved)
+    elif refusal.key == "refused-answered":
+        number = int(str(facts["number"]))
+        facts["by"] = await brought(ask, int(str(facts.pop("obligation"))), lambda said: _answers(said, number))
     if refusal.key in SUPERVISORS_COULD:
         facts["who"] = await people.supervisors_over(_unit(unit, ask.actor), ask.today)
     entry = await keep(ask.actor, command, refusal, ask.at)
     return "\n".join([ask.say(refusal.key, **_said(ask, facts)), ask.say("refused-recorded", entry=entry)])
+
+
+async def brought(ask: Ask, number: int, by: Callable[[dict[str, Any]], bool]) -> str:
+    """Who last did something of a kind about an obligation, and when; nothing where nobody did, or no person."""
+    for row in reversed(await chains.history(StreamRef("obligation", number))):
+        said = json.loads(row["payload"])
+        if by(said):
+            at = row["at"].astimezone(ask.at.now.tzinfo)
+            return ask.say("done-by", name=said["name"], at=at) if said.get("name") else ""
+    return ""
+
+
+def moved(said: dict[str, Any]) -> bool:
+    """Whether a line changed the state."""
+    return bool(said["before"]["state"] != said["after"]["state"])
+
+
+def _answers(said: dict[str, Any], request: int) -> bool:
+    return said.get("request") == request or request in said.get("moot", ())
 
 
 def _said(ask: Ask, facts: dict[str, object]) -> dict[str, Any]:

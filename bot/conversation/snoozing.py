@@ -36,7 +36,7 @@ async def snooze(ask: Ask) -> Reply:
         done, ends[number] = await _put_off(ask, number, wanted)
         return done
 
-    done, refused = await refusal.each(meant.obligations, put_off)
+    done, refused = await refusal.each([one.id for one in meant.obligations], put_off)
     lines = [
         ask.say("echo-snooze", until=ends[one.obligation.id], entry=one.entry, **ask.facts(one.obligation))
         for one in done

@@ -18,7 +18,7 @@ from duties import cases, obligations, shares
 from duties.cases import Law
 from duties.errors import RefusedError
 from duties.model import Role, State
-from duties.registry import EventRule
+from duties.store import request_rows
 
 SHOWN = 20
 """Units in one answer: more do not fit a phone."""
@@ -87,8 +87,10 @@ async def review(ask: Ask) -> Reply:
         raise RefusedError("refused-post", action="review")
     seen = View(trees=trees(ask), hidden=ask.hidden)
     found = await oversight.waiting_counted(seen)
+    _, asked_for = await request_rows.open_under(seen.trees, (), 1)
+    requests = [ask.say("review-requests", n=asked_for)] if asked_for else []
     if not found:
-        return Reply(ask.say("review-none"))
+        return Reply("\n".join([ask.say("review-none"), *requests]))
     rows = await oversight.waiting(seen, REVIEWED)
     lines = [ask.say("review-head", n=found)]
     for number, row in enumerate(rows, 1):
@@ -101,7 +103,7 @@ async def review(ask: Ask) -> Reply:
     )
     shown = buttons if len(buttons) <= BUTTONS_UP_TO else ()
     items = tuple(row["id"] for row in rows)
-    return Reply("\n".join([*lines, ask.say("review-foot")]), shown, items, found=found)
+    return Reply("\n".join([*lines, *requests, ask.say("review-foot")]), shown, items, found=found)
 
 
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:
@@ -121,7 +123,8 @@ async def close(ask: Ask) -> Reply:
     meant = await find.meant(ask, "close", lambda: find.watched(ask, (State.REPORTED,)))
     if isinstance(meant, Reply):
         return meant
-    done, refused = await refusal.each(meant.obligations, lambda number: obligations.close(ask.actor, number, ask.at))
+    numbers = [one.id for one in meant.obligations]
+    done, refused = await refusal.each(numbers, lambda number: obligations.close(ask.actor, number, ask.at))
     lines = []
     for one in done:
         lines.append(ask.say("echo-close", entry=one.entry, **ask.facts(one.obligation)))
@@ -144,9 +147,8 @@ async def give_back(ask: Ask) -> Reply:
 async def _given_back(ask: Ask, meant: Found) -> Reply:
     one = meant.obligations[0]
     refusal.must_supervise(ask, one, "return", State.REPORTED, State.CLOSED)
-    rule = ask.duty(one.duty).rule
-    if isinstance(rule, EventRule) and rule.lapses and ask.today > one.due:
-        raise RefusedError("refused-right-over", number=one.id, due=one.due)
+    if cases.right_over(ask.registry, one, ask.today):
+        raise RefusedError("refused-right-over", number=one.id, due=one.due, action="return", unit_id=one.unit_id)
     partner, said = await partners.returned(one, meant.rest)
     reason = said[:LONGEST_TOPIC]
     if not reason or is_courtesy(reason) or (ask.asked and is_question(reason)):

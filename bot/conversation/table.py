@@ -108,6 +108,8 @@ COMMANDS: tuple[Command, ...] = (
         "ask-extension", ("申请延期", "延期"), ("request extension", "ask extension"), HOLDERS, asking.ask_extension,
     ),
     Command("skeleton", ("报告稿",), ("skeleton",), HOLDERS, reports.skeleton, reads=True),
+    Command("withdraw-request", ("撤回申请", "撤销申请"), ("withdraw request",), HOLDERS, asking.withdraw),
+    Command("requests", ("申请", "待批"), ("requests",), ACTING, asking.listed, reads=True),
     Command("delegate", ("委托", "休假"), ("delegate",), HOLDERS, arranging.delegate),
     Command("study", ("学法", "会前学法"), ("study",), HOLDERS, counting.study, usual=True),
     Command("tally", ("计数", "记一次"), ("count", "tally"), HOLDERS, counting.tally),

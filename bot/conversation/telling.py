@@ -24,9 +24,14 @@ async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = 
     """What was recorded, its number, and what remains."""
     lines = [ask.say(key, entry=one.entry, **ask.facts(one.obligation), **facts) for one in done]
     return Reply(
-        "\n".join(line for line in [*lines, *notes, await remaining(ask)] if line),
+        "\n".join(line for line in [*lines, *moot(ask, done), *notes, await remaining(ask)] if line),
         about=tuple(one.obligation.id for one in done),
     )
+
+
+def moot(ask: Ask, done: Sequence[Done]) -> list[str]:
+    """The requests that nobody need answer any more."""
+    return [ask.say("moot-request", number=number) for one in done for number in one.moot]
 
 
 async def remaining(ask: Ask) -> str:

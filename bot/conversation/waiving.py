@@ -2,9 +2,11 @@
 
 from bot.conversation import find, news
 from bot.conversation.ask import Ask, Reply
+from bot.conversation.telling import moot
 from bot.wording import Language, say
 from bot.wording.grammar import LONGEST_TOPIC, DayError, is_courtesy, is_question, read_until
-from duties import obligations
+from duties import cases, obligations
+from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Obligation, State
 from duties.obligations import Done
 
@@ -38,7 +40,8 @@ async def _waived(ask: Ask, done: Done) -> Reply:
     one = done.obligation
     await news.to_unit(ask, "news-waived", one, reason=one.reason, lasts=lasting(one, "zh"))
     facts = {"entry": done.entry, "reason": one.reason, "lasts": lasting(one, ask.language), "name": ask.actor.name}
-    return Reply(ask.say("echo-waive", **facts, **ask.facts(one)), about=(one.id,))
+    lines = [ask.say("echo-waive", **facts, **ask.facts(one)), *moot(ask, [done])]
+    return Reply("\n".join(lines), about=(one.id,))
 
 
 async def unwaive(ask: Ask) -> Reply:
@@ -48,7 +51,13 @@ async def unwaive(ask: Ask) -> Reply:
         return meant
     if len(meant.obligations) > 1:
         return find.choose(ask, "unwaive", meant.obligations, meant.rest)
-    done = await obligations.unwaive(ask.actor, meant.obligations[0].id, ask.at)
+    waived = meant.obligations[0]
+    await obligations.may_waive(ask.actor, waived, ask.at, "unwaive", State.WAIVED)
+    if cases.right_over(ask.registry, waived, ask.today):
+        raise RefusedError(
+            "refused-right-over", number=waived.id, due=waived.due, action="unwaive", unit_id=waived.unit_id
+        )
+    done = await obligations.unwaive(ask.actor, waived.id, ask.at)
     one = done.obligation
     key = "echo-unwaive-late" if one.overdue(ask.today) else "echo-unwaive"
     return Reply(ask.say(key, entry=done.entry, **ask.facts(one)), about=(one.id,))

@@ -72,6 +72,11 @@ def _fact(value: Any, language: Language) -> Any:
     return value
 
 
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters; what is left out is marked."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def say(key: str, language: Language = "zh", **facts: Any) -> str:
     """The sentence of a key with its facts filled in. Facts are text: nothing in them is interpreted."""
     sentence = catalogue(language)[key]

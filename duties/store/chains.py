@@ -7,7 +7,7 @@ from typing import Any
 from duties.errors import DutyError
 from duties.ledger import ALGORITHM, GENESIS, Act, AnchorLine, Line, StreamRef, instant, line
 from duties.ledger import anchor as chain_anchor
-from duties.store.database import as_date, as_instant, execute, fetch
+from duties.store.database import Rows, as_date, as_instant, execute, fetch
 
 PAGE = 5_000
 
@@ -68,17 +68,27 @@ async def history(ref: StreamRef) -> list[dict[str, Any]]:
     return [{**row, "at": as_instant(row["at"])} for row in rows]
 
 
-async def last_act_of(actor: str, actions: Iterable[str], since: datetime) -> dict[str, Any] | None:
-    """A person's newest line of these actions since an instant, not undone yet, with the chain it stands on."""
-    rows = await fetch(
+async def acts_of(actor: str, actions: Iterable[str], since: datetime) -> Rows:
+    """A person's lines of these actions since an instant, the newest first, with the chains they stand on.
+
+    What was undone is left out. The ledger is read back only as far as that instant.
+    """
+    return await fetch(
         "SELECT e.id, e.at, e.action, e.payload, s.kind, s.ref, s.seq AS head_seq, e.seq, e.stream_id FROM entry e"
         " JOIN stream s ON s.id = e.stream_id WHERE e.actor = :actor AND e.at >= :since AND e.action IN :actions"
+        " AND e.id > COALESCE((SELECT p.id FROM entry p WHERE p.actor = :actor AND p.at < :since"
+        " ORDER BY p.id DESC LIMIT 1), 0)"
         " AND NOT EXISTS (SELECT 1 FROM entry u WHERE u.stream_id = e.stream_id AND u.seq > e.seq"
         " AND u.action = 'undo' AND u.payload LIKE '%\"of\":' || CAST(e.id AS VARCHAR(20)) || ',%')"
-        " ORDER BY e.id DESC LIMIT 1",
+        " ORDER BY e.id DESC",
         actor=actor, since=since, actions=sorted(actions),
     )  # fmt: skip
-    return rows[0] if rows else None
+
+
+async def entry(number: int) -> dict[str, Any]:
+    """One line: id, action, payload, stream_id, seq."""
+    (row,) = await fetch("SELECT id, action, payload, stream_id, seq FROM entry WHERE id = :id", id=number)
+    return row
 
 
 async def after(stream: int, seq: int) -> list[dict[str, Any]]:

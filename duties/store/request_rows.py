@@ -8,7 +8,9 @@ from typing import Any
 from duties.store.database import as_date, execute, fetch
 
 WAIVER, EXTENSION = "waiver", "extension"
-OPEN = "open"
+OPEN, GRANTED, REFUSED = "open", "granted", "refused"
+WITHDRAWN, MOOT = "withdrawn", "moot"
+"""Taken back by the unit; no longer to be answered, since what it asked about is no longer open."""
 _REQUEST = """
     SELECT r.id, r.obligation_id, r.kind, r.reason, r.wanted_on, r.asked_by, n.name AS asker, r.state
     FROM request r JOIN person n ON n.id = r.asked_by
@@ -51,19 +53,23 @@ async def open_on(obligation: int) -> list[Request]:
     return [_request(row) for row in rows]
 
 
-async def open_under(trees: Sequence[str], limit: int) -> list[Request]:
-    """The open requests about what is still open in these subtrees, the oldest first."""
-    if not trees:
-        return []
-    values = {f"tree{number}": f"{path}%" for number, path in enumerate(trees)}
-    where = " OR ".join(f"u.path LIKE :{name}" for name in values)
-    rows = await fetch(
-        f"{_REQUEST} JOIN obligation o ON o.id = r.obligation_id JOIN unit u ON u.id = o.unit_id"
-        f" WHERE r.state = 'open' AND o.state IN ('pending', 'acknowledged', 'returned') AND ({where})"
-        " ORDER BY r.id LIMIT :limit",
-        limit=limit, **values,
-    )  # fmt: skip
-    return [_request(row) for row in rows]
+async def open_under(trees: Sequence[str], units: Sequence[int], limit: int) -> tuple[list[Request], int]:
+    """The open requests in these subtrees and of these units, the oldest first, and how many there are."""
+    where, values = _within(trees, units)
+    rows = await fetch(f"{_REQUEST} {where} ORDER BY r.id LIMIT :limit", limit=limit, **values)
+    (row,) = await fetch(f"SELECT COUNT(*) AS found FROM request r {where}", **values)
+    return [_request(row) for row in rows], int(row["found"])
+
+
+def _within(trees: Sequence[str], units: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    values: dict[str, Any] = {f"tree{number}": f"{path}%" for number, path in enumerate(trees)}
+    places = [f"u.path LIKE :{name}" for name in values]
+    if units:
+        places.append("u.id IN :units")
+        values["units"] = tuple(units)
+    where = " OR ".join(places) or "FALSE"
+    joined = "JOIN obligation o ON o.id = r.obligation_id JOIN unit u ON u.id = o.unit_id"
+    return f"{joined} WHERE r.state = 'open' AND ({where})", values
 
 
 async def answer(number: int, state: str) -> bool:
@@ -72,6 +78,16 @@ async def answer(number: int, state: str) -> bool:
         await execute("UPDATE request SET state = :state WHERE id = :id AND state = 'open'", id=number, state=state)
         == 1
     )
+
+
+async def reopen(number: int) -> bool:
+    """Let a request wait for its answer again, unless another of its kind does meanwhile."""
+    moved = await execute(
+        "UPDATE request SET state = 'open' WHERE id = :id AND state <> 'open' AND NOT EXISTS (SELECT 1 FROM request r"
+        " WHERE r.obligation_id = request.obligation_id AND r.kind = request.kind AND r.state = 'open')",
+        id=number,
+    )  # fmt: skip
+    return moved == 1
 
 
 def _request(row: dict[str, Any]) -> Request:

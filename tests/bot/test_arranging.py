@@ -226,12 +226,13 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "待办", "行政执法年度分析报告"),
         (SUPERVISOR, "同意", "待答复的申请 1 件", "申请1 免办：昌吉市城市管理局", "同意 申请编号"),
         (SUPERVISOR, "同意 申请1", "已同意申请1", "免办", "台账号"),
-        (SUPERVISOR, "同意 申请1", "申请1已答复过"),
-        (SUPERVISOR, "不同意 1 晚了", "申请1已答复过"),
+        (SUPERVISOR, "同意 申请1", "申请1已同意（昌吉市司法局执法监督员，2026-01-04 10:00），未作改动"),
+        (SUPERVISOR, "不同意 1 晚了", "申请1已同意（昌吉市司法局执法监督员"),
         (OFFICER, "详情 #{report}", "免办：机构已撤并", "批准人 昌吉市司法局执法监督员", "申请免办：机构已撤并"),
         (SUPERVISOR, "撤回", "已撤回", "恢复为“待签收”"),
-        (OFFICER, "request waiver #{report} office dissolved", "Request 2 made", "Supervisors told: 1"),
-        (SUPERVISOR, "approve request 2", "Approved request 2"),
+        (OFFICER, "request waiver #{report} office dissolved", "waits for an answer already"),
+        (SUPERVISOR, "approve request 1", "Approved request 1"),
+        (OFFICER, "request waiver #{law} office dissolved", "Request 2 made", "Supervisors told: 1"),
     ),
     "a request is turned down with a reason": (
         (OFFICER, "申请免办 #{report}", "请回复申请免办", "理由"),
@@ -260,9 +261,9 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "what was done meanwhile is no longer let off": (
         (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
-        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结", "申请1已自动关闭"),
         (SUPERVISOR, "同意", "没有待答复的申请"),
-        (SUPERVISOR, "同意 申请1", "现为“已报结”", "未作改动"),
+        (SUPERVISOR, "同意 申请1", "申请1已自动关闭（昌吉市城管局经办人，2026-01-04 10:00）", "未作改动"),
     ),
     "no article lets a day be put off": (
         (OFFICER, "申请延期 #{report} 材料未到 至2月10日", "没有条文允许延期", "《州依法行政办法》第三十五条第一款",
@@ -314,6 +315,108 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, f"完成 #{{cases}}、#{{report}} {SHOWN}", "依据不同", "要报结哪一项", "1. ", "2. "),
         (OFFICER, "2", "已报结", "#{report}"),
         (OFFICER, "完成 #{study}、#{plan}", "依据不同"),
+    ),
+    "of an answer about several, what moved on is named and left": (
+        (OFFICER, "待办", "1. ", "2. "),
+        (OFFICER, "签收 #{report}、#{law}、#{plan}", "#{report}", "#{law}", "#{plan}"),
+        (HEAD, f"完成 #{{law}} {NUMBER}", "已报结"),
+        (OFFICER, "撤回", "#{report} 恢复为“待签收”", "#{plan} 恢复为“待签收”", "#{law} 此后又有新的办理", "台账号"),
+        (OFFICER, "撤回", "#{law} 此后又有新的办理，不能撤回"),
+    ),
+    "one of several is taken back by its number, its place in a list, or a reply": (
+        (OFFICER, "待办", "1. 当月执法案件公示", "2. 行政执法年度分析报告"),
+        (OFFICER, "签收 1、2", "#{cases}", "#{report}"),
+        (OFFICER, "撤回 1", "#{cases} 恢复为“待签收”", "! #{report}"),
+        (OFFICER, "undo #{report}", "Undone", "#{report}"),
+        (OFFICER, "撤回 #{report}", "没有10分钟内可撤回"),
+        (OFFICER, "撤回 #{water}", "没有10分钟内可撤回"),
+        (OFFICER, "签收 #{cases}", "已签收"),
+        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (OFFICER, "撤回 #{cases}、#{plan}", "#{cases} 恢复为“待签收”", "没有10分钟内可撤回"),
+        (OFFICER, "撤回 弄错了", "没有看懂“弄错了”", "撤回 #编号"),
+        (OFFICER, "撤回 99", "没有第 99 项"),
+        (OFFICER, "详情 #{report}", "已报结"),
+    ),
+    "several verified at once are taken back at once": (
+        (OFFICER, f"完成 #{{report}}、#{{law}} {NUMBER}", "已报结"),
+        (SUPERVISOR, "销号 #{report}、#{law}", "已销号"),
+        (SUPERVISOR, "撤回", "#{report} 恢复为“已报结”", "#{law} 恢复为“已报结”"),
+    ),
+    "an answer to a request is taken back within ten minutes": (
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
+        (SUPERVISOR, "不同意 申请1 职能还在", "已不同意申请1", "撤回"),
+        (SUPERVISOR, "撤回", "已撤回对申请的不同意", "重新待答复"),
+        (SUPERVISOR, "同意 申请1", "已同意申请1"),
+        (SUPERVISOR, "撤回", "已撤回", "恢复为“待签收”"),
+        (SUPERVISOR, "同意", "申请1 免办"),
+        (SUPERVISOR, "不同意 申请1 职能还在", "已不同意"),
+        (OFFICER, "申请免办 #{report} 确已撤并", "已提出申请2"),
+        (SUPERVISOR, "撤回", "此后又有新的办理"),
+        (CLOCK, "2026-01-04 10:11"),
+        (SUPERVISOR, "撤回", "没有10分钟内可撤回"),
+    ),
+    "more time that was granted is taken back with its day": (
+        (SUPERVISOR, "立案 交办 昌吉市城市管理局 限1月20日前 清理执法台账", "请核对"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (OFFICER, "申请延期 交办事项 材料未到 至2月10日", "已提出申请1"),
+        (SUPERVISOR, "> approve:1", "已同意申请1", "截止 2026年2月10日", "撤回"),
+        (SUPERVISOR, "撤回", "已撤回对申请的同意", "截止恢复为 2026年1月20日", "重新待答复"),
+        (OFFICER, "待办", "2026年1月20日", "! 2026年2月10日"),
+        (SUPERVISOR, "个案 1", "2026年1月20日"),
+        (SUPERVISOR, "同意 申请1", "截止 2026年2月10日"),
+        (SUPERVISOR, "更正 个案1 限2月20日前", "2026年2月20日"),
+        (SUPERVISOR, "确认"),
+        (SUPERVISOR, "撤回", "此后又有新的办理"),
+        (OFFICER, "待办", "2026年2月20日"),
+    ),
+    "a unit takes its own request back": (
+        (OFFICER, "撤回申请", "没有待答复的申请"),
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1", "撤回申请 1"),
+        (OFFICER, "撤回", "已撤回免办申请", "仍须办理"),
+        (SUPERVISOR, "> approve:1", "申请1已由该单位撤回", "昌吉市城管局经办人，2026-01-04 10:00"),
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请2"),
+        (CLOCK, "2026-01-04 10:30"),
+        (HEAD, "撤回申请 #{report}", "已撤回申请2", "台账号"),
+        (HEAD, "撤回申请 2", "申请2已由该单位撤回", "昌吉市城管局负责人"),
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请3"),
+        (OFFICER, "申请免办 #{law} 机构已撤并", "已提出申请4"),
+        (OFFICER, "申请", "待答复的申请 2 件", "申请3 免办", "撤回申请 申请编号", "! 同意"),
+        (OFFICER, "撤回申请", "待答复的申请 2 件"),
+        (WATER, "撤回申请 申请3", "您不能代办", "昌吉市城管局经办人"),
+        (SUPERVISOR, "撤回申请 申请3", "您不能代办"),
+        (SUPERVISOR, "撤回申请", "台账号"),
+        (OFFICER, "withdraw request 3", "Request 3 withdrawn"),
+        (OFFICER, "撤回申请", "已撤回申请4"),
+        (OFFICER, "撤回申请 申请99", "没有申请99"),
+    ),
+    "a supervisor finds what waits for an answer": (
+        (SUPERVISOR, "申请", "没有待答复的申请"),
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
+        (SUPERVISOR, "待核", "没有待核验的任务", "另有待答复的申请 1 件", "申请"),
+        (SUPERVISOR, "申请", "待答复的申请 1 件", "申请1 免办", "同意 申请编号"),
+        (SUPERVISOR, "待批", "待答复的申请 1 件"),
+        (SUPERVISOR, "requests", "1 requests wait", "approve request NUMBER"),
+        (WATER, "申请", "没有待答复的申请"),
+        (OFFICER, f"完成 #{{law}} {NUMBER}", "已报结"),
+        (SUPERVISOR, "review", "1 requests wait"),
+        (SUPERVISOR, "同意 #{law}", "待答复的申请 1 件"),
+        (SUPERVISOR, "同意 #{report}", "已同意申请1"),
+    ),
+    "a report closes the request about it, and taking that back opens it again": (
+        (OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),
+        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结", "申请1已自动关闭，无须再答复"),
+        (SUPERVISOR, "申请", "没有待答复的申请"),
+        (OFFICER, "撤回", "恢复为“待签收”"),
+        (SUPERVISOR, "申请", "申请1 免办"),
+        (SUPERVISOR, "免办 #{report} 直接批准", "已免办", "申请1已自动关闭"),
+        (SUPERVISOR, "撤回", "恢复为“待签收”"),
+        (SUPERVISOR, "申请", "申请1 免办"),
+    ),
+    "who was first is named to who comes second": (
+        (OFFICER, "签收 #{report}", "已签收"),
+        (HEAD, "签收 #{report}", "无须再次签收", "昌吉市城管局经办人，2026-01-04 10:00"),
+        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (HEAD, f"完成 #{{report}} {NUMBER}", "现为“已报结”（昌吉市城管局经办人，2026-01-04 10:00）", "未作改动"),
     ),
     "numbers may come before the command": (
         (OFFICER, "待办", "1. 当月执法案件公示", "2. "),
@@ -459,9 +562,24 @@ async def test_a_downtime_over_the_last_day_skips_nothing_and_a_second_tick_does
     assert await acts(talk, "report") == ["waive", "reopen"]
 
 
-async def test_each_of_several_has_its_own_line_and_is_taken_back_alone(talk: Talk) -> None:
-    await talk.hold([(OFFICER, f"完成 #{{report}}、#{{law}} {SHOWN}", "已报结"), (OFFICER, "撤回", "已撤回")])
-    assert [await acts(talk, "report"), await acts(talk, "law")] == [["report"], ["report", "undo"]]
+async def test_an_answer_about_several_is_taken_back_whole(talk: Talk) -> None:
+    await talk.hold(
+        [
+            (OFFICER, f"完成 #{{report}}、#{{law}} {SHOWN}", "已报结"),
+            (OFFICER, "撤回", "#{report} 恢复为“待签收”", "#{law} 恢复为“待签收”"),
+        ]
+    )
+    assert [await acts(talk, "report"), await acts(talk, "law")] == [["report", "undo"], ["report", "undo"]]
+
+
+async def test_each_of_several_has_its_own_line_and_can_be_taken_back_alone(talk: Talk) -> None:
+    await talk.hold(
+        [
+            (OFFICER, f"完成 #{{report}}、#{{law}} {SHOWN}", "已报结"),
+            (OFFICER, "撤回 #{report}", "#{report} 恢复为“待签收”", "! #{law}"),
+        ]
+    )
+    assert [await acts(talk, "report"), await acts(talk, "law")] == [["report", "undo"], ["report"]]
 
 
 async def test_some_dialogues_hold_on_both_databases(database_url: str) -> None:

@@ -21,7 +21,7 @@ from duties.store import case_rows, chains, reading
 from duties.store.database import execute, fetch, transaction
 from duties.store.verifying import silent_changes
 from duties.workdays import WorkCalendar
-from tests.duties.town import CALENDAR, at, enter, fresh, moment, somebody, told, wave
+from tests.duties.town import CALENDAR, at, enter, fresh, moment, somebody, take_back, told, wave
 
 LAW = Law(shipped(), CALENDAR)
 RULES = {duty.code: duty.rule for duty in LAW.registry.duties if isinstance(duty.rule, EventRule)}
@@ -172,8 +172,7 @@ async def test_materials_that_come_in_set_the_review_going_again(units: dict[str
     )
     assert (await dues(review))[REVIEW] == expected.due
     async with transaction():
-        await obligations.undo(head(units), moment("2026-09-10"))
-        await cases.unfollowed(head(units), LAW, materials.clocks[0].obligation_id, moment("2026-09-10"))
+        await take_back(head(units), moment("2026-09-10"))
     found = await case_rows.found(review)
     assert found is not None
     assert found.paused
@@ -188,8 +187,7 @@ async def test_an_objection_opens_its_review_on_the_supervisors_side(units: dict
     assert follower.case.parent_id == done.case.id
     assert follower.clocks[0].deadline.due == date(2026, 10, 13)
     async with transaction():
-        await obligations.undo(head(units), moment("2026-09-29"))
-        await cases.unfollowed(head(units), LAW, objection.obligation_id, moment("2026-09-29"))
+        await take_back(head(units), moment("2026-09-29"))
     gone = await case_rows.found(follower.case.id)
     assert gone is not None
     assert gone.state == "withdrawn"

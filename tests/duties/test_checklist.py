@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from duties import checklist, obligations
+from duties import checklist
 from duties.errors import RefusedError
 from duties.model import Actor, Answer, Checked, Evidence, Obligation, Role
 from duties.obligations import Done
@@ -17,7 +17,7 @@ from duties.store.chains import StaleError
 from duties.store.database import execute, fetch, transaction
 from duties.store.reading import Filter
 from duties.store.verifying import silent_changes
-from tests.duties.town import enter, fresh, head_of, moment, plan, somebody
+from tests.duties.town import enter, fresh, head_of, moment, plan, somebody, take_back
 
 LAW = shipped()
 CITY = "新疆维吾尔自治区/昌吉州/昌吉市"
@@ -79,7 +79,7 @@ async def test_the_latest_answer_holds_and_each_has_its_line(store: None) -> Non
     assert listed.answered == 2
     assert one.state == "acknowledged"
     async with transaction():
-        await obligations.undo(await head_of(one), moment(DAY))
+        await take_back(await head_of(one), moment(DAY))
     assert (await checklist.read(LAW, one)).missing == ()
     assert (await checklist.read(LAW, one)).answered == 2  # the first answers stand: something was done since
     assert await silent_changes() == []
@@ -89,7 +89,7 @@ async def test_the_first_answers_taken_back_leave_it_as_it_was(store: None) -> N
     await answer("water", 5, 8)
     one = await check_of("water")
     async with transaction():
-        await obligations.undo(await head_of(one), moment(DAY))
+        await take_back(await head_of(one), moment(DAY))
     assert (await checklist.read(LAW, one)).answered == 0
     assert (await check_of("water")).state == "pending"
     assert await silent_changes() == []
@@ -153,7 +153,7 @@ async def test_a_report_and_an_answer_taken_back_at_once_never_leave_a_gap(store
 
     async def undo() -> None:
         async with transaction():
-            await obligations.undo(head, moment(DAY))
+            await take_back(head, moment(DAY))
 
     ended = await asyncio.gather(report(), undo(), return_exceptions=True)
     assert all(error is None or isinstance(error, (RefusedError, StaleError)) for error in ended)

@@ -41,6 +41,7 @@ from tests.duties.town import (
     report,
     scope,
     somebody,
+    take_back,
     undo,
 )  # fmt: skip
 
@@ -223,7 +224,7 @@ async def test_undo_walks_back_over_what_was_acknowledged_together(database_url:
                 await obligations.acknowledge(actor, number, moment(DAY))
         for number in reversed(numbers):
             async with transaction():
-                assert (await obligations.undo(actor, moment(DAY))).obligation.id == number
+                assert (await take_back(actor, moment(DAY))).obligation.id == number
 
 
 @pytest.mark.usefixtures("study")

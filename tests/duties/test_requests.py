@@ -134,7 +134,7 @@ async def test_what_is_declined_is_owed_as_before(units: dict[str, int]) -> None
     done = await decline(units, asked.request.id)
     assert done.obligation == asked.obligation
     assert await actions(done.obligation.id) == ["ask-waiver", "reject"]
-    assert await request_rows.open_under(("/",), 9) == []
+    assert await request_rows.open_under(("/",), (), 9) == ([], 0)
 
 
 async def test_only_the_unit_asks_and_only_for_what_it_still_owes(units: dict[str, int]) -> None:

@@ -30,6 +30,7 @@ from tests.duties.town import (
     registry,
     scope,
     somebody,
+    take_back,
     told,
     wave,
 )  # fmt: skip
@@ -112,7 +113,7 @@ async def give_back(*codes: str) -> object:
 
 async def undo(code: str = "", actor: Actor | None = None) -> object:
     async with transaction():
-        return await obligations.undo(actor or await of(code), moment(DAY))
+        return await take_back(actor or await of(code), moment(DAY))
 
 
 async def refusal(act: Awaitable[object]) -> str:

@@ -7,7 +7,8 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from duties import obligations, planning, reminding
+from duties import obligations, planning, reminding, undoing
+from duties.cases import Law
 from duties.model import Actor, Evidence, Obligation, PostHeld, Role
 from duties.obligations import Done, Moment
 from duties.planning import Planned
@@ -25,6 +26,7 @@ LADDERS = shipped().ladders
 JANUARY = {"kind": "calendar", "rrule": "FREQ=YEARLY;BYMONTH=1;BYMONTHDAY=31", "period": "year", "covers": "previous"}
 MONTHLY = {"kind": "calendar", "rrule": "FREQ=MONTHLY;BYMONTHDAY=-1", "period": "month", "covers": "current"}
 EVIDENCE = Evidence(number="1号")
+LAW = Law(shipped(), CALENDAR)
 
 
 def counted(at_least: int, *checkpoints: int) -> dict[str, Any]:
@@ -157,4 +159,11 @@ async def give_back(when: str, reason: str = "缺附件") -> Done:
 async def undo(when: str, actor: Actor | None = None) -> Done:
     one = await only()
     async with transaction():
-        return await obligations.undo(actor or await head_of(one), moment(when))
+        return await take_back(actor or await head_of(one), moment(when))
+
+
+async def take_back(actor: Actor, at: Moment) -> Done:
+    """Undo the last answer; of several lines the last."""
+    for deed in await undoing.last_answer(actor, at):
+        done = await undoing.take_back(actor, LAW, deed, at)
+    return done

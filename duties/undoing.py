@@ -1,0 +1,104 @@
+"""撤回: one's own last answer, within ten minutes: every line that one message wrote, if it is still the last word.
+
+Runs inside the caller's transaction and raises RefusedError or StaleError, as the use cases of obligations do.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+
+from duties import cases, obligations
+from duties.cases import Law
+from duties.errors import RefusedError
+from duties.ledger import StreamRef
+from duties.model import OPEN_STATES, Actor
+from duties.obligations import Done, Moment
+from duties.store import case_rows, chains, reading, request_rows
+
+WINDOW = timedelta(minutes=10)
+ASKED = frozenset({"ask-waiver", "ask-extension"})
+ANSWERED = frozenset({"approve", "reject", "waive"})
+"""What may answer a request: a waiver may also be given unasked."""
+PARTNERS = frozenset({"share-add", "share-remove", "share-release", "share-acknowledge", "share-answer"})
+"""Acts on the part of a co-responsible unit: the obligation itself stays as it is."""
+UNDOABLE = ASKED | ANSWERED | PARTNERS | {
+    "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "unwaive", "note", "assign",
+    "check", "snooze",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """One line that somebody wrote about an obligation; `latest` while nothing has changed what it changed."""
+
+    entry: int
+    action: str
+    obligation: int
+    latest: bool
+    payload: dict[str, Any]
+
+    @property
+    def request(self) -> int | None:
+        """The request that it made or answered."""
+        return self.payload.get("request")
+
+
+async def last_answer(actor: Actor, at: Moment, number: int | None = None) -> tuple[Deed, ...]:
+    """What an undo would take back: all that the last message wrote, or the last act on one obligation."""
+    rows = await chains.acts_of(obligations.name_of(actor), UNDOABLE, at.now - WINDOW)
+    if number is not None:
+        rows = [row for row in rows if (row["kind"], row["ref"]) == ("obligation", number)][:1]
+    if not rows or rows[0]["kind"] != "obligation":
+        raise RefusedError("refused-nothing-to-undo")
+    deeds = [await _deed(row) for row in rows if row["kind"] == "obligation"]
+    message = deeds[0].payload.get("message")
+    together = [deed for deed in deeds if message and deed.payload.get("message") == message]
+    return tuple(reversed(together)) or (deeds[0],)
+
+
+async def _deed(row: dict[str, Any]) -> Deed:
+    latest = row["seq"] == row["head_seq"] or not await obligations.acted_since(row)
+    return Deed(row["id"], row["action"], row["ref"], latest, json.loads(row["payload"]))
+
+
+async def take_back(actor: Actor, law: Law, deed: Deed, at: Moment) -> Done:
+    """Undo one line, and what it brought about: an answered request waits again, one just made is withdrawn."""
+    if not deed.latest:
+        raise RefusedError("refused-acted-since", number=deed.obligation)
+    done = await obligations.put_back(actor, deed.obligation, deed.entry, at)
+    if deed.action == "approve":
+        await _day_back(actor, law, deed, at)
+    await _requests_back(deed)
+    if done.obligation.state in OPEN_STATES and deed.action not in PARTNERS:
+        await cases.unfollowed(actor, law, deed.obligation, at)
+        await _lapse(law, done, at)
+    one = await reading.obligation(deed.obligation)
+    assert one is not None
+    return replace(done, obligation=one, undone=deed.action)
+
+
+async def _day_back(actor: Actor, law: Law, deed: Deed, at: Moment) -> None:
+    """A granted extension taken back: the day that was named before, unless the case was touched since."""
+    case = await case_rows.of_obligation(deed.obligation)
+    last = await chains.last_entry(StreamRef("case", case.id)) if case else None
+    if case is None or last is None or last["id"] != deed.payload["amended"]:
+        raise RefusedError("refused-acted-since", number=deed.obligation)
+    await cases.amend(actor, law, case.id, at, named_on=date.fromisoformat(deed.payload["was"]))
+
+
+async def _requests_back(deed: Deed) -> None:
+    waiting = list(deed.payload.get("moot", ()))
+    if deed.action in ANSWERED and deed.request is not None:
+        waiting.append(deed.request)
+    for number in waiting:
+        if not await request_rows.reopen(number):
+            raise chains.StaleError(f"request {number} moved")
+    if deed.action in ASKED and not await request_rows.answer(int(deed.request or 0), request_rows.WITHDRAWN):
+        raise chains.StaleError(f"request {deed.request} moved")
+
+
+async def _lapse(law: Law, done: Done, at: Moment) -> None:
+    """A right whose day passed in the meantime is over; it is never overdue."""
+    if cases.right_over(law.registry, done.obligation, at.today):
+        await obligations.cancel(done.obligation.id, cases.LAPSED, at.now)
