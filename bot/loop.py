@@ -8,12 +8,14 @@ from typing import Any
 import structlog
 
 from bot.digest import Digests
-from bot.store import arrivals, people, queue, reach, snoozes
+from bot.store import addressees, arrivals, people, queue, reach, snoozes
 from bot.wording import say
-from duties import cases, obligations, planning, reminding, training
+from duties import cases, delegating, obligations, planning, reminding, training
 from duties.ledger import SYSTEM, Act
+from duties.model import Role
 from duties.registry import Registry
-from duties.store import chains, planned
+from duties.store import acting_rows, chains, planned
+from duties.store.acting_rows import Orphan
 from duties.store.database import transaction
 from duties.workdays import WorkCalendar
 
@@ -53,8 +55,8 @@ class Loop:
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
         for chore in (
-            self._reopen, self._plan, self._hours, self._lapse, self._raise, self._wake, self._digest, self._anchor,
-            self._check,
+            self._stand_down, self._reopen, self._plan, self._hours, self._lapse, self._raise, self._wake, self._digest,
+            self._anchor, self._check,
         ):  # fmt: skip
             try:
                 await chore(now, today)
@@ -80,6 +82,31 @@ class Loop:
 
     async def _hours(self, now: datetime, today: date) -> None:
         await training.restate_daily(self.registry, now, today)
+
+    async def _stand_down(self, now: datetime, today: date) -> None:
+        """Who stands in for somebody does so no longer when either of them left; those who remain are told."""
+        mark = f"{today} {hashlib.sha256((await planned.chore(planning.ROSTER)).encode()).hexdigest()}"
+        if await planned.chore("stand-down") == mark:
+            return
+        over = await acting_rows.orphaned(today)
+        async with transaction():
+            await planned.chore_done("stand-down", mark)
+            for one in over:
+                if await delegating.end(one, today, now):
+                    await self._tell_over(one, today, now)
+
+    async def _tell_over(self, one: Orphan, today: date, now: datetime) -> None:
+        given, left = one.given, one.holder if one.holder_left else one.given.person
+        text = say(
+            "news-holder-left" if one.holder_left else "news-delegate-left", holder=one.holder_name, name=given.name,
+            unit=given.unit, role=say(f"role-{given.role}"),
+        )  # fmt: skip
+        whom = {each.person: each for each in await addressees.of_unit(given.unit_id, (Role.HEAD,), today, now)}
+        for person in (one.holder, given.person):
+            whom |= {each.person: each for each in await addressees.of_person(person, now)}
+        for person, each in whom.items():
+            if person != left:
+                await queue.put("news", each.connection, each.address, _words(text), now, person=person)
 
     async def _reopen(self, now: datetime, today: date) -> None:
         """What was waived until a day is owed again from the next; a right that ended meanwhile then lapses."""
@@ -172,10 +199,14 @@ class Loop:
         await self._tell("admin", text, now, besides=connection)
 
     async def _tell(self, role: str, text: str, now: datetime, besides: str = "") -> None:
-        body: dict[str, Any] = {"text": text, "buttons": [], "items": []}
         told: set[int] = set()
         for row in await people.holders_of(role, now.astimezone(self.zone).date()):
             if row["person_id"] in told or row["connection"] == besides:
                 continue
             told.add(row["person_id"])
-            await queue.put("news", row["connection"], row["address"], body, now, person=row["person_id"])
+            await queue.put("news", row["connection"], row["address"], _words(text), now, person=row["person_id"])
+
+
+def _words(text: str) -> dict[str, Any]:
+    """The body of a message that is words alone."""
+    return {"text": text, "buttons": [], "items": []}

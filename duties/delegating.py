@@ -1,11 +1,11 @@
 """委托: who is away lets a colleague of the unit hold the post meanwhile. Rights and reminders follow posts.
 
 Runs inside the caller's transaction and raises RefusedError, as the use cases of obligations do. What is given ends
-by itself with its last day; a roster neither ends nor names it.
+by itself with its last day, and on the day on which either of the two is no longer of the unit; no roster names it.
 """
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.errors import RefusedError
@@ -13,7 +13,7 @@ from duties.ledger import Act, StreamRef
 from duties.model import Actor
 from duties.obligations import HOLDERS, Moment
 from duties.store import acting_rows, chains
-from duties.store.acting_rows import Acting
+from duties.store.acting_rows import Acting, Orphan
 
 LONGEST = timedelta(days=366)
 """Who is away for longer needs another holder in the roster."""
@@ -45,6 +45,8 @@ async def delegate(actor: Actor, person: int, name: str, since: date, until: dat
     own = await acting_rows.own(actor.person_id, tuple(sorted(shared)), at.today)
     posts = tuple(Acting(person, name, unit, called, role, since, until) for unit, called, role in own)
     entry = await _written(actor, "delegate", posts, at)
+    if await acting_rows.given_by(actor.person_id, at.today):  # the chain was waited for: somebody may have been first
+        raise chains.StaleError(f"posts of person {actor.person_id} moved")
     for post in posts:
         await acting_rows.give(post, actor.person_id)
     return Given(posts, entry)
@@ -59,6 +61,16 @@ async def take_back(actor: Actor, at: Moment) -> Given:
     if await acting_rows.end(actor.person_id, at.today) != len(posts):
         raise chains.StaleError(f"posts of person {actor.person_id} moved")
     return Given(posts, entry)
+
+
+async def end(one: Orphan, today: date, now: datetime) -> bool:
+    """The delegate or the holder is no longer of the unit: what was given is over. False if it was already."""
+    payload = {
+        "name": one.holder_name, "unit": one.given.unit, "role": str(one.given.role), "to": one.given.name,
+        "person": one.given.person, "reason": "holder-left" if one.holder_left else "delegate-left",
+    }  # fmt: skip
+    await chains.append(StreamRef("unit", one.given.unit_id), Act("system", "delegation-over", "system", payload), now)
+    return await acting_rows.close(one.id, today)
 
 
 def _must_be_period(since: date, until: date, today: date) -> None:

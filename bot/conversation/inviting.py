@@ -49,6 +49,8 @@ async def invite(ask: Ask) -> Reply:
     one = found[0]
     code = await people.invite(one["person_id"], ask.at.now)
     payload = {"name": ask.actor.name, "person": one["code"]}
+    if not everywhere and (whose := ask.actor.acts_for(one["unit_id"], Role.HEAD)):
+        payload["for"] = whose
     act = Act(f"person:{ask.actor.person_id}", "invite", ask.at.channel, payload)
     entry = await chains.append(StreamRef("unit", one["unit_id"]), act, ask.at.now)
     until = (ask.at.now + people.INVITATION_LASTS).date()

@@ -54,6 +54,53 @@ async def end(holder: int, today: date) -> int:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """An acting post that rests on nothing: its delegate left the unit, or its holder no longer has the post."""
+
+    id: int
+    given: Acting
+    holder: int
+    holder_name: str
+    holder_left: bool
+
+
+async def orphaned(today: date) -> list[Orphan]:
+    """Acting posts, begun or to come, whose delegate or whose holder has no post of their own there any more."""
+    held = "(o.until IS NULL OR o.until >= :today) AND o.acting_for IS NULL AND o.unit_id = p.unit_id"
+    rows = await fetch(
+        "SELECT p.id, p.person_id, n.name, p.unit_id, u.name AS unit, p.role, p.since, p.until, p.acting_for,"
+        f" h.name AS holder, CASE WHEN EXISTS (SELECT 1 FROM post o WHERE {held} AND o.person_id = p.acting_for"
+        " AND o.role = p.role) THEN 0 ELSE 1 END AS holder_left"
+        " FROM post p JOIN person n ON n.id = p.person_id JOIN person h ON h.id = p.acting_for"
+        " JOIN unit u ON u.id = p.unit_id WHERE p.acting_for IS NOT NULL AND p.until >= :today"
+        f" AND (NOT EXISTS (SELECT 1 FROM post o WHERE {held} AND o.person_id = p.acting_for AND o.role = p.role)"
+        f" OR NOT EXISTS (SELECT 1 FROM post o WHERE {held} AND o.person_id = p.person_id"
+        " AND o.role IN ('head', 'officer'))) ORDER BY p.id",
+        today=today,
+    )  # fmt: skip
+    return [
+        Orphan(
+            row["id"],
+            Acting(
+                row["person_id"], row["name"], row["unit_id"], row["unit"], Role(row["role"]), as_date(row["since"]),
+                as_date(row["until"]),
+            ),
+            row["acting_for"], row["holder"], bool(row["holder_left"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def close(number: int, today: date) -> bool:
+    """Let one acting post be over since yesterday, unless it is already."""
+    moved = await execute(
+        "UPDATE post SET until = :yesterday WHERE id = :id AND acting_for IS NOT NULL AND until >= :today",
+        id=number, today=today, yesterday=today - timedelta(days=1),
+    )  # fmt: skip
+    return moved == 1
+
+
 async def own(person: int, units: tuple[int, ...], today: date) -> list[tuple[int, str, Role]]:
     """The posts a person holds in their own right in some units: unit, its name, role."""
     if not units:

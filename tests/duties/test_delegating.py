@@ -1,5 +1,6 @@
 """委托: who may give which post to whom, for which days; and what becomes of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from datetime import date
 
@@ -10,6 +11,7 @@ from duties.delegating import Given
 from duties.errors import RefusedError
 from duties.model import Actor, Role
 from duties.store import chains, reading
+from duties.store.chains import StaleError
 from duties.store.database import fetch, transaction
 from tests.duties.town import enter, fresh, moment
 
@@ -105,4 +107,20 @@ async def test_an_acting_post_is_not_passed_on(people: dict[str, int]) -> None:
     await delegate(people["w1"], people["w2"])
     done = await delegate(people["w2"], people["w1"])
     assert [one.role for one in done.posts] == [Role.OFFICER]
-    assert (await actor(people["w1"])).acts_for(done.posts[0].unit_id) == ""
+    unit = done.posts[0].unit_id
+    assert (await actor(people["w1"])).acts_for(unit, Role.HEAD, Role.OFFICER) == ""
+    assert (await actor(people["w2"])).acts_for(unit, Role.HEAD) == "王主任"
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_of_two_delegations_at_once_from_two_addresses_one_stands(people: dict[str, int]) -> None:
+    done = await asyncio.gather(
+        *(delegate(people["w1"], people["w2"], until=day) for day in ("2026-01-25", "2026-01-26")),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, Given) for one in done) == 1, done
+    assert all(isinstance(one, Given | StaleError | RefusedError) for one in done)
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM post WHERE acting_for IS NOT NULL")
+    assert row["found"] == 1
+    (lines,) = await fetch("SELECT COUNT(*) AS found FROM entry WHERE action = 'delegate'")
+    assert lines["found"] == 1
