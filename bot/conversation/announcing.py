@@ -12,6 +12,7 @@ from bot.store import addressees, figures, queue
 from bot.store.addressees import Addressee
 from bot.store.figures import Which
 from bot.store.oversight import NOTHING, View
+from bot.store.queue import Message
 from bot.wording import say
 from bot.wording.grammar import EDGES, is_chinese, is_courtesy
 from bot.wording.orders import CONFIRMED
@@ -95,9 +96,14 @@ async def _sent(ask: Ask) -> Reply:
     place, text = ask.named[0], ask.before
     to = await _audience(ask, place)
     body: dict[str, Any] = {"text": _said(ask, place, text), "buttons": [], "items": []}
-    for each in to.whom:
-        about = {"about": to.about[each.person]}
-        await queue.put("news", each.connection, each.address, body | about, ask.at.now, person=each.person)
+    await queue.put_many(
+        "news",
+        [
+            Message(each.connection, each.address, each.person, body | {"about": to.about[each.person]})
+            for each in to.whom
+        ],
+        ask.at.now,
+    )
     duty = ask.registry.duties[place]
     payload = {
         "name": ask.actor.name, "duty": duty.code, "text": text, "units": to.units, "people": len(to.whom),

@@ -6,6 +6,7 @@ from typing import Any
 from bot.conversation.ask import HOLDERS, Ask
 from bot.store import addressees, queue
 from bot.store.addressees import Addressee
+from bot.store.queue import Message
 from bot.wording import say, term
 from duties.model import Obligation
 
@@ -39,6 +40,6 @@ async def announce(
     text = say(key, name=ask.actor.name, **facts)
     body = {"text": text, "buttons": [list(one) for one in buttons], "items": [], "about": list(about)}
     others = [one for one in whom if one.person != ask.actor.person_id]
-    for each in others:
-        await queue.put("news", each.connection, each.address, body, ask.at.now, person=each.person)
+    messages = [Message(each.connection, each.address, each.person, body) for each in others]
+    await queue.put_many("news", messages, ask.at.now)
     return len(others)

@@ -12,7 +12,7 @@ from duties.store.database import Rows, as_date, as_instant, dialect, execute, e
 
 LEASE_SECONDS = 60.0
 SLICE = 20_000
-"""Reminders addressed in one transaction, so that none holds the file for long."""
+"""Reminders addressed in one transaction, so that none holds the file for long; messages put by one statement."""
 FARTHEST = timedelta(days=1)
 """No notice waits longer than this: one that seems to was written by a clock that has since been set back."""
 TRUSTED_AGAIN = timedelta(days=1)
@@ -459,15 +459,41 @@ async def put(  # the outbox row of whatever was decided in the same transaction
     person: int | None = None, answers: int | None = None,
 ) -> int:  # fmt: skip
     """Add a message whose words are known. Runs in the caller's transaction."""
-    (row,) = await fetch(
+    message = Message(connection, address, person, body)
+    (row,) = await fetch(f"{_put()} RETURNING id", **_row(kind, message, now, answers))
+    return int(row["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One of many: to whom, and what."""
+
+    connection: str
+    address: str
+    person: int | None
+    body: dict[str, Any]
+
+
+async def put_many(kind: str, messages: Sequence[Message], now: datetime) -> None:
+    """Add many at once, a slice at a time. Runs in the caller's transaction."""
+    for first in range(0, len(messages), SLICE):
+        await execute_many(_put(), [_row(kind, one, now) for one in messages[first : first + SLICE]])
+
+
+def _put() -> str:
+    return (
         "INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, body, answers, attempts,"
         " token, receipt, error, created_at)"
         f" VALUES (:kind, :scope, :connection, :person, :address, 'pending', {_turn(':connection', ':address')}, :body,"
-        " :answers, 0, '', '', '', :now) RETURNING id",
-        kind=kind, scope=connection, connection=connection, person=person, address=address, now=now,
-        body=_text_of(body), answers=answers,
-    )  # fmt: skip
-    return int(row["id"])
+        " :answers, 0, '', '', '', :now)"
+    )
+
+
+def _row(kind: str, one: Message, now: datetime, answers: int | None = None) -> dict[str, Any]:
+    return {
+        "kind": kind, "scope": one.connection, "connection": one.connection, "person": one.person,
+        "address": one.address, "now": now, "body": _text_of(one.body), "answers": answers,
+    }  # fmt: skip
 
 
 async def body_of(notice: int, connection: str, address: str) -> dict[str, Any] | None:
