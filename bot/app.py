@@ -74,7 +74,8 @@ class Bot:
 
     def __init__(  # the whole bot's parts, all of them
         self, law: Law, adapters: Mapping[str, Adapter], clock: Clock, *, zone: tzinfo, horizon_days: int = 400,
-        heartbeat_url: str = "", page_url: str = "", head_confirms: bool = False,
+        heartbeat_url: str = "", page_url: str = "", head_confirms: bool = False, link_hours: int = 1,
+        link_uses: int = 5,
     ) -> None:  # fmt: skip
         self.law = law
         self.clock = clock
@@ -83,7 +84,8 @@ class Bot:
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
         self.delivery = Delivery(adapters, NoticeWording(law.registry, page=page_url), zone, alarm=self.loop.alarm)
         changeable = [name for name, adapter in adapters.items() if adapter.can_update]
-        around = Surroundings(law.workdays, page_url, self._alone, head_confirms)
+        lasts = timedelta(hours=link_hours)
+        around = Surroundings(law.workdays, page_url, self._alone, head_confirms, lasts, link_uses)
         self.inbox = Inbox(law.registry, zone, clock, self.wake, around, changeable)
         self.monitor = Monitor()
         self._heartbeat_url = heartbeat_url

@@ -1,6 +1,7 @@
 """The built-in chat's door filled in: the page's questions answered from the store."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from bot import exports, papers, tickets
 from bot.app import Bot, MovableClock
 from bot.conversation.ask import OWN_PAGE
 from bot.store import arrivals, asked, people, queue
+from bot.store.asked import Asked
+from bot.tickets import Ticket
 from bot.web.door import (
     Bubble,
     ChatDoor,
@@ -26,7 +29,7 @@ from bot.web.door import (
 from bot.wording import say
 from bot.workbook import workbook
 from duties import cases
-from duties.ledger import SYSTEM, Act
+from duties.ledger import SYSTEM, Act, StreamRef
 from duties.model import Actor
 from duties.store import chains, reading, statements
 from duties.store.database import transaction
@@ -135,6 +138,31 @@ class Doorway:
         question, actor = await asked.question(ticket.answer), await reading.actor(ticket.person, now.date())
         if question is None or actor is None or not actor.posts:
             raise NoSuchTableError(expired=True)
+        await self._must_be_left(ticket, now)
+        made = await self._made(question, actor, now)
+        async with transaction():
+            await self._record(ticket, actor, question.kind, made.name, now)
+        return made
+
+    async def _record(self, ticket: Ticket, actor: Actor, kind: str, name: str, now: datetime) -> None:
+        """A line in the ledger says who had what, by whose link; the line waits for its chain, then it is counted."""
+        payload = {
+            "name": actor.name, "kind": kind, "file": name, "answer": ticket.answer, "until": ticket.until,
+        }  # fmt: skip
+        act = Act(f"person:{actor.person_id}", "download", CONNECTION, payload)
+        await chains.append(StreamRef("unit", actor.posts[0].unit_id), act, now)
+        await self._must_be_left(ticket, now, already=1)
+
+    async def _must_be_left(self, ticket: Ticket, now: datetime, already: int = 0) -> None:
+        """Refuse a link that was used as often as one may be."""
+        around = self.bot.inbox.around
+        had = await chains.acts_of(f"person:{ticket.person}", {"download"}, now - around.link_lasts)
+        used = [row for row in had if _same_link(json.loads(row["payload"]), ticket)]
+        if len(used) - already >= around.link_uses:
+            log.warning("link used up", action="export", person=ticket.person, answer=ticket.answer)
+            raise NoSuchTableError(expired=True)
+
+    async def _made(self, question: Asked, actor: Actor, now: datetime) -> Download:
         if question.kind == "letter":
             return await self._letter(question.letter, actor, now)
         if question.kind == "report":
@@ -142,7 +170,7 @@ class Doorway:
         if question.kind == "bulletin" and question.first and question.last:
             return await self._bulletin(question.first, question.last, actor)
         made = await exports.table(question, actor, self.bot.law.registry, self.bot.inbox.around, now)
-        log.info("table made", action="export", person=ticket.person, kind=question.kind, rows=len(made.rows))
+        log.info("table made", action="export", person=actor.person_id, kind=question.kind, rows=len(made.rows))
         return Download(f"{made.name} {now:%Y-%m-%d}.xlsx", await asyncio.to_thread(workbook, made))
 
     async def _letter(self, number: int, actor: Actor, now: datetime) -> Download:
@@ -184,6 +212,10 @@ class Doorway:
             if _arrived(step, first, opening, raised):
                 break
         return self._now()
+
+
+def _same_link(payload: dict[str, Any], ticket: Ticket) -> bool:
+    return (payload["answer"], payload["until"]) == (ticket.answer, ticket.until)
 
 
 def _arrived(step: Step, first: datetime, opening: datetime, raised: int) -> bool:

@@ -100,7 +100,7 @@ async def running(
     bot = Bot(
         law, {CONNECTION: adapter, **platforms}, clock, zone=settings.zone, horizon_days=settings.horizon_days,
         heartbeat_url=settings.heartbeat_url, page_url=settings.page_url,
-        head_confirms=settings.head_confirms,
+        head_confirms=settings.head_confirms, link_hours=settings.link_hours, link_uses=settings.link_downloads,
     )  # fmt: skip
     hooks = Webhooks(receivers(platforms), bot.inbox.receive, clock)
     bot.monitor.watch_hooks(hooks.outcomes)

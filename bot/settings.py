@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     )
     page_url: Annotated[str, AfterValidator(_shaped(r"(https?://\S+)?", "http://… or https://…, or nothing"))] = ""
     head_confirms: bool = False
+    link_hours: int = Field(default=1, ge=1, le=24)
+    link_downloads: int = Field(default=5, ge=1, le=100)
     log_format: Literal["text", "json"] = "text"
     connection: tuple[dict[str, Any], ...] = Field(default=(), repr=False)
 

@@ -1,4 +1,7 @@
-"""Links that let one person fetch one table for a day: what they name is signed, with a key the database keeps."""
+"""Links to one person's table, for an hour and a few times: what they name is signed, with a key the database keeps.
+
+Whoever holds one may use it: a link is as private as the chat it was told in.
+"""
 
 import hashlib
 import hmac
@@ -11,7 +14,6 @@ from datetime import datetime, timedelta
 from bot.conversation.ask import OWN_PAGE
 from bot.store.remembered import StoredState
 
-LASTS = timedelta(hours=24)
 KEY = "ticket-key"
 """The name the key is kept by, among what belongs to the page; it is made when the first link is."""
 SHAPE = re.compile(r"([0-9]{1,18})-([0-9]{1,18})-([0-9]{1,12})-([\w-]{43})", re.ASCII)
@@ -27,16 +29,22 @@ class ExpiredError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Which answer's table, for which person."""
+    """Which answer's table, for which person, and the second of the epoch at which the link ends."""
 
     answer: int
     person: int
+    until: int
 
 
-async def issue(ticket: Ticket, now: datetime) -> str:
+def ending(after: timedelta, now: datetime) -> int:
+    """The second at which a link made now ends."""
+    return int((now + after).timestamp())
+
+
+async def issue(ticket: Ticket) -> str:
     """The link's last part. Runs in the caller's transaction, after its first statement."""
     key = await StoredState(OWN_PAGE).keep(KEY, secrets.token_hex(32))
-    named = f"{ticket.answer}-{ticket.person}-{int((now + LASTS).timestamp())}"
+    named = f"{ticket.answer}-{ticket.person}-{ticket.until}"
     return f"{named}-{_signature(key, named)}"
 
 
@@ -50,7 +58,7 @@ async def read(text: str, now: datetime) -> Ticket:
         raise ForgedError
     if now.timestamp() >= int(found[3]):
         raise ExpiredError
-    return Ticket(int(found[1]), int(found[2]))
+    return Ticket(int(found[1]), int(found[2]), int(found[3]))
 
 
 def _signature(key: str, named: str) -> str:

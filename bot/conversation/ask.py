@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from adapters.base import Incoming
@@ -24,12 +24,15 @@ class Surroundings:
 
     `alone` says of a connection and an address whether what is sent there is read by one person only.
     `head_confirms` where a report is an officer's to prepare and the head's to make.
+    `link_lasts` and `link_uses` are how long a link to a table opens it, and how often.
     """
 
     workdays: WorkCalendar
     page: str = ""
     alone: Callable[[str, str], bool] = lambda connection, address: True  # noqa: ARG005  by keyword or by place
     head_confirms: bool = False
+    link_lasts: timedelta = timedelta(hours=1)
+    link_uses: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,9 +227,10 @@ async def export(ask: Ask) -> Reply:
     page = "" if ask.message.connection == OWN_PAGE else ask.around.page.rstrip("/")
     if not page and ask.message.connection != OWN_PAGE:
         return Reply(ask.say("export-no-page"))
-    ticket = await tickets.issue(tickets.Ticket(answer, ask.actor.person_id), ask.at.now)
-    link, until = f"{page}/export/{ticket}", ask.at.now + tickets.LASTS
-    return Reply(ask.say("export-link", link=link, until=until), private=True)
+    around = ask.around
+    named = tickets.Ticket(answer, ask.actor.person_id, tickets.ending(around.link_lasts, ask.at.now))
+    link, until = f"{page}/export/{await tickets.issue(named)}", ask.at.now + around.link_lasts
+    return Reply(ask.say("export-link", link=link, until=until, uses=around.link_uses), private=True)
 
 
 def unknown(ask: Ask, limits: Narrowed) -> list[str]:

@@ -1,4 +1,4 @@
-"""Full tables by a link of one's own. Nothing changes on GET: the table is made from the question that is kept."""
+"""Full tables by a link of one's own. Nothing changes on GET but the ledger, which says who had it."""
 
 from pathlib import PurePath
 from urllib.parse import quote

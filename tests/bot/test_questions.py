@@ -1,10 +1,12 @@
 """Questions beyond 逾期: who asks what, what comes back, and that every figure is what counting by hand gives."""
 
+import asyncio
+import json
 import random
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -428,7 +430,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "逾期", "没有逾期", "! 导出"),
         (CLOCK, "2026-02-02 11:00"),
         (SUPERVISOR, "逾期", "个单位：", "回复“导出”取全表"),
-        (SUPERVISOR, "导出", "/export/", "只供您本人使用，2026-02-03 11:00前有效"),
+        (SUPERVISOR, "导出", "/export/", "只供您本人使用，请勿转发；2026-02-02 12:00前有效，最多下载 5 次"),
         (SUPERVISOR, "> export", "/export/"),
     ),
 }  # fmt: skip
@@ -664,14 +666,6 @@ async def refused(talk: Talk, text: str, session: str = "") -> str:
     return "expired" if error.value.expired else "forged"
 
 
-async def test_a_link_lasts_a_day(talk: Talk) -> None:
-    text = await ticket(talk, HEAD, "灯")
-    talk.now += timedelta(hours=24, seconds=-1)
-    assert (await door(talk).table(text, "")).content.startswith(b"PK")
-    talk.now += timedelta(seconds=1)
-    assert await refused(talk, text) == "expired"
-
-
 async def test_a_link_that_was_changed_is_none(talk: Talk) -> None:
     text = await ticket(talk, HEAD, "灯")
     answer, person, until, signature = text.split("-", 3)
@@ -732,11 +726,44 @@ async def test_a_link_is_for_one_person_where_the_page_knows_who_reads(talk: Tal
     assert (await door(talk).table(text, "no session at all")).content
 
 
+async def test_a_link_opens_five_times_within_the_hour_and_each_is_in_the_ledger(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        text, other = await ticket(talk, HEAD, "灯"), await ticket(talk, SUPERVISOR, "灯")
+        for _ in range(5):
+            assert (await door(talk).table(text, "")).content
+        assert await refused(talk, text) == "expired"
+        assert (await door(talk).table(other, "")).content
+        rows = await fetch("SELECT actor, payload FROM entry WHERE action = 'download' ORDER BY id")
+        assert [json.loads(row["payload"])["name"] for row in rows] == ["昌吉市城管局负责人"] * 5 + [
+            "昌吉市司法局执法监督员"
+        ]
+        talk.now += timedelta(minutes=1)
+        assert (await door(talk).table(await ticket(talk, HEAD, "灯"), "")).content  # asked again, a link of its own
+
+
+async def test_of_many_downloads_at_once_no_more_are_had_than_may_be(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        text = await ticket(talk, HEAD, "灯")
+        had = await asyncio.gather(*(door(talk).table(text, "") for _ in range(8)), return_exceptions=True)
+        assert sum(not isinstance(one, BaseException) for one in had) == 5, had
+
+
+async def test_a_link_lasts_an_hour_unless_it_is_set_otherwise(talk: Talk) -> None:
+    text = await ticket(talk, HEAD, "灯")
+    talk.now += timedelta(minutes=59)
+    assert (await door(talk).table(text, "")).content
+    talk.now += timedelta(minutes=1)
+    assert await refused(talk, text) == "expired"
+    talk.bot.inbox.around = replace(talk.bot.inbox.around, link_lasts=timedelta(hours=3), link_uses=1)
+    assert "2026-01-04 14:00前有效，最多下载 1 次" in await talk.says(HEAD, "导出")
+
+
 async def test_what_was_no_question_has_no_table(talk: Talk) -> None:
     await talk.says(HEAD, "灯")
     (person,) = await people.person_coded(HEAD)
     (row,) = await fetch("SELECT MIN(id) AS id FROM notice")
-    text = await tickets.issue(tickets.Ticket(int(row["id"]), int(person["id"])), talk.now)
+    until = tickets.ending(timedelta(hours=1), talk.now)
+    text = await tickets.issue(tickets.Ticket(int(row["id"]), int(person["id"]), until))
     assert await refused(talk, text) == "expired"
 
 
@@ -779,7 +806,7 @@ async def state() -> list[list[dict[str, Any]]]:
     return [await fetch(f"SELECT * FROM {table} ORDER BY id") for table in tables]
 
 
-async def test_a_get_gives_the_file_and_changes_nothing(talk: Talk, page: TestClient[Any, Any]) -> None:
+async def test_a_get_gives_the_file_and_changes_nothing_but_the_ledger(talk: Talk, page: TestClient[Any, Any]) -> None:
     text = await ticket(talk, SUPERVISOR, "灯")
     before = await state()
     response = await page.get(f"/export/{text}")
@@ -790,7 +817,12 @@ async def test_a_get_gives_the_file_and_changes_nothing(talk: Talk, page: TestCl
     )
     assert response.headers["Cache-Control"] == "no-store"
     assert openpyxl.load_workbook(BytesIO(await response.read())).worksheets[0].title == "红黄绿灯"
-    assert await state() == before
+    *same, entries, streams = [*before[:4], *before[6:], before[4], before[5]]
+    after = await state()
+    assert [*after[:4], *after[6:]] == same
+    (line,) = after[4][len(entries) :]
+    assert (line["action"], json.loads(line["payload"])["kind"]) == ("download", "lights")
+    assert len(after[5]) - len(streams) in (0, 1)
     assert (await page.head(f"/export/{text}")).status == 405
     assert (await page.post(f"/export/{text}", headers={"X-Duban": "page"})).status == 405
 
@@ -803,7 +835,7 @@ async def test_a_wrong_or_an_old_link_opens_a_page_that_says_so(talk: Talk, page
     talk.now += timedelta(days=2)
     old = await page.get(f"/export/{text}")
     assert old.status == 410
-    assert "已失效（24小时内有效）" in await old.text()
+    assert "已失效（已过期，或已达下载次数）" in await old.text()
     styles = re.findall(r'href="\.\.(/static/[^"]+)"', await old.text())
     assert [(await page.get(path)).status for path in styles] == [200, 200]
 
