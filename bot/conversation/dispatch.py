@@ -8,7 +8,7 @@ from bot.conversation import binding, refusal, tiers
 from bot.conversation.ask import Ask, Reply, Surroundings
 from bot.conversation.table import BY_NAME, Understood, match, nearest
 from bot.store import arrivals, people, queue
-from bot.wording import Language, say
+from bot.wording import Language, say, shortened
 from bot.wording.grammar import (
     AGREEMENTS,
     HASH_NUMBER,
@@ -29,6 +29,10 @@ from duties.store import reading
 from duties.store.database import savepoint
 
 CHOOSING = "choose"
+PLACES = frozenset({CHOOSING, "announce"})
+"""Questions whose items are what may be chosen, not what was."""
+LONGEST_AGAIN = 60
+"""Characters of a command that is to be said again."""
 LONGEST_NUMBER = 15
 """Digits of a number of ours: they are 64-bit."""
 
@@ -81,13 +85,32 @@ async def _understood(message: Incoming, text: str, at: Moment) -> Understood | 
     found = match(text)
     underway = await people.underway(message.connection, message.sender, at.now)
     if underway is None:
-        return found
+        return await _too_late(message, found, at) or found
     kind, content = underway
     if found is None:
         return _continued(kind, content, text)
     if repeated := _repeated(found, kind, content):
         return repeated
     return found if found.plain or kind == CHOOSING else _continued(kind, content, text)
+
+
+async def _too_late(message: Incoming, found: Understood | None, at: Moment) -> Reply | None:
+    """What may be the answer to a question that expired is no command that writes: how to ask again, told once."""
+    if is_courtesy(clean(message.text)) or (found is not None and (found.plain or found.command.reads)):
+        return None
+    missed = await people.expired(message.connection, message.sender, at.now)
+    if missed is None:
+        return None
+    await people.forget(message.connection, message.sender)
+    return Reply(say("question-expired", missed[1]["language"], again=shortened(_again(*missed), LONGEST_AGAIN)))
+
+
+def _again(kind: str, content: dict[str, Any]) -> str:
+    """The command that opened a question, with what it was about."""
+    command = BY_NAME[str(content["command"])]
+    word = (command.zh if content["language"] == "zh" else command.en)[0]
+    about = [f"#{number}" for number in content["items"]] if kind not in PLACES else []
+    return " ".join(part for part in (word, *about, str(content["rest"])) if part)
 
 
 def _pressed(action: str) -> Understood | Reply:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from bot.conversation import (
     announcing,
@@ -42,6 +43,8 @@ NUMBERS_FIRST = frozenset({"acknowledge", "report", "close"})
 """Commands that may follow the numbers they are about."""
 NEAR = 50.0
 """How alike a mistyped word must be to a command before we ask whether it was meant."""
+TELLING = 3
+"""Characters of a word that is known again with one of them wrong."""
 
 
 async def help_(ask: Ask) -> Reply:
@@ -209,19 +212,44 @@ def match(text: str) -> Understood | None:
 
 
 def _begun(text: str) -> Understood | None:
-    """The command a text begins with. Chinese needs no space after it, English does."""
+    """The command a text begins with. Chinese needs no space after it, English does.
+
+    A longer command's word with one slip is not taken for the shorter one that it happens to begin with.
+    """
     lowered = text.lower()
     for word, command, language in _WORDS:
         rest = text[len(word) :]
         if lowered.startswith(word) and (language == "zh" or not rest[:1].isalnum()):
+            if _slip(lowered, word, command):
+                return None
             words = rest.strip(EDGES)
             plain = not rest or rest[0] in f"{EDGES}#" or rest[0].isdecimal()
             return Understood(command, "" if is_courtesy(words) else words, language, plain=plain)
     return None
 
 
+def _slip(lowered: str, taken: str, command: Command) -> bool:
+    """Whether a text begins with another command's longer word but for one character."""
+    longer = ((word, language) for word, other, language in _WORDS if len(word) > len(taken) and other is not command)
+    return any(_begins_nearly(lowered, word, language, len(taken)) for word, language in longer)
+
+
+def _begins_nearly(lowered: str, word: str, language: Language, more_than: int = 0) -> bool:
+    """Whether a text begins with a word but for one character changed, left out, put in or swapped with the next."""
+    for length in range(max(len(word) - 1, more_than + 1), len(word) + 2):
+        begun, after = lowered[:length], lowered[length : length + 1]
+        ended = not after.isalnum() or after.isdecimal() or (language == "zh" and length >= len(word))
+        if len(begun) == length and ended and OSA.distance(begun, word) <= 1:
+            return True
+    return False
+
+
 def nearest(text: str, roles: frozenset[Role]) -> tuple[str, Language] | None:
     """The word for a command of these roles that somebody probably meant."""
+    lowered = text.lower()
+    for word, command, language in _WORDS:
+        if len(word) >= TELLING and roles & set(command.roles) and _begins_nearly(lowered, word, language):
+            return word, language
     first = text.partition(" ")[0].lower()
     known = [(word, language) for word, command, language in _WORDS if roles & set(command.roles)]
     found = process.extractOne(first, [word for word, _ in known], scorer=fuzz.ratio, score_cutoff=NEAR)

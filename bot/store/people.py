@@ -10,6 +10,8 @@ from duties.store.database import Rows, as_instant, execute, fetch
 
 INVITATION_LASTS = timedelta(days=7)
 DIALOGUE_LASTS = timedelta(minutes=30)
+DIALOGUE_MISSED = timedelta(days=1)
+"""For so long after that, somebody whose answer came late is told so."""
 SESSION_LASTS = timedelta(days=90)
 GUESSES = 5
 GUESSING_WINDOW = timedelta(minutes=15)
@@ -98,8 +100,23 @@ async def underway(connection: str, address: str, now: datetime) -> tuple[str, d
     )  # fmt: skip
     if not rows or as_instant(rows[0]["expires_at"]) < now:
         return None
-    content = rows[0]["content"]
-    return rows[0]["kind"], content if isinstance(content, dict) else json.loads(content)
+    return _dialogue(rows[0])
+
+
+async def expired(connection: str, address: str, now: datetime) -> tuple[str, dict[str, Any]] | None:
+    """What an address was in the middle of until lately: what it says now may still be meant for that."""
+    rows = await fetch(
+        "SELECT kind, content, expires_at FROM dialogue WHERE connection = :connection AND address = :address",
+        connection=connection, address=address,
+    )  # fmt: skip
+    if not rows or not now - DIALOGUE_MISSED <= as_instant(rows[0]["expires_at"]) < now:
+        return None
+    return _dialogue(rows[0])
+
+
+def _dialogue(row: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    content = row["content"]
+    return str(row["kind"]), content if isinstance(content, dict) else json.loads(content)
 
 
 async def forget(connection: str, address: str) -> None:

@@ -147,9 +147,25 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, SHOWN, "没有听懂"),
         (OFFICER, "cancel", "Nothing was being asked", "undo"),
     ),
-    "a question is forgotten after half an hour": (
+    "a question expires after half an hour, and who answers late is told so once": (
         (OFFICER, "完成 #{report}", "请回复"),
         (CLOCK, "2026-01-04 10:31"),
+        (OFFICER, "谢谢", "这里是督办"),
+        (OFFICER, SHOWN, "提问已过期", "未作记录", "请重新发“完成 #{report}”"),
+        (OFFICER, SHOWN, "没有听懂"),
+    ),
+    "a late answer is no command that writes": (
+        (OFFICER, "进展 #{report}", "请回复"),
+        (CLOCK, "2026-01-04 11:00"),
+        (OFFICER, "完成了初稿", "提问已过期", "请重新发“进展 #{report}”"),
+        (OFFICER, "进展 #{report}", "请回复"),
+        (CLOCK, "2026-01-04 12:00"),
+        (OFFICER, "待办", "行政执法年度分析报告"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
+    ),
+    "after a day a question is forgotten": (
+        (OFFICER, "完成 #{report}", "请回复"),
+        (CLOCK, "2026-01-05 10:31"),
         (OFFICER, SHOWN, "没有听懂"),
     ),
     "a day that does not exist is not recorded": (
@@ -204,6 +220,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "choices lapse after half an hour": (
         (OFFICER, "完成 计划", "项相近"),
         (CLOCK, "2026-01-04 10:31"),
+        (OFFICER, "1", "提问已过期", "请重新发“完成”"),
         (OFFICER, "1", "请说明要办什么"),
     ),
     "a newer list takes the place of choices": (
