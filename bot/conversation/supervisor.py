@@ -22,6 +22,8 @@ from duties.store import request_rows
 
 SHOWN = 20
 """Units in one answer: more do not fit a phone."""
+ROOM = 23
+"""Lines of the list itself: with what stands before and after it an answer has thirty at most."""
 REVIEWED = 10
 BUTTONS_UP_TO = 5
 WORST = 5
@@ -74,11 +76,13 @@ async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[l
         )
         for number, r in enumerate(late, 1)
     ]  # fmt: skip
-    lines += grouped(rows, ask.registry, ask.today, ask.language)
-    if found > len(late):
-        lines.append(ask.say("overdue-more", n=found - len(late)))
+    while len(listed := grouped(rows, ask.registry, ask.today, ask.language)) > ROOM and len(rows) > 1:
+        rows.pop()  # every duty brings a line of its own, and its article: fewer fit where each is another duty
+    lines += listed
+    if found > len(rows):
+        lines.append(ask.say("overdue-more", n=found - len(rows)))
     lines.append(ask.say("overdue-foot"))
-    return lines, tuple(row["id"] for row in late)
+    return lines, tuple(row["id"] for row in late[: len(rows)])
 
 
 async def review(ask: Ask) -> Reply:

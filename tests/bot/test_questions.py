@@ -25,6 +25,7 @@ from adapters.memory import MemoryAdapter
 from adapters.webchat import WebchatAdapter
 from bot import tickets
 from bot.conversation.ask import OWN_PAGE, Surroundings
+from bot.conversation.table import COMMANDS
 from bot.doorway import Doorway
 from bot.store import figures, people
 from bot.store.figures import Which
@@ -57,6 +58,8 @@ STATES = (*OPEN, *DONE, "waived", "cancelled")
 ASKERS = (OFFICER, HEAD, WATER, SUPERVISOR, PREFECTURE, ADMIN)
 LINES = 16
 """A phone screen."""
+MOST_LINES, MOST_CHARACTERS = 30, 1_400
+"""What the longest answer of any command that only shows something may have, everything being overdue."""
 LINK = re.compile(r"/export/([\w-]+)")
 
 
@@ -481,6 +484,17 @@ async def test_no_answer_is_longer_than_a_phone(talk: Talk) -> None:
                 assert len(answer.splitlines()) <= LINES, (who, text)
                 assert "系统出错" not in answer
         await scatter(seed)
+
+
+@pytest.mark.parametrize("who", ASKERS)
+async def test_no_command_that_only_shows_something_is_longer_than_a_screen(talk: Talk, who: str) -> None:
+    await talk.go_to("2026-07-01 11:00")
+    for command in (one for one in COMMANDS if one.reads):
+        for text in (command.zh[0], command.en[0]):
+            answer = await talk.says(who, text)
+            assert len(answer.splitlines()) <= MOST_LINES, text
+            assert len(answer) <= MOST_CHARACTERS, text
+            assert "系统出错" not in answer
 
 
 async def test_posts_that_nobody_holds_or_that_nothing_reaches_are_told(talk: Talk) -> None:
