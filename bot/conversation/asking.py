@@ -28,7 +28,7 @@ from duties.store.request_rows import EXTENSION, Request
 
 LISTED = 9
 SHOWN_REASON = 30
-"""Characters of a reason in a list; 详情 shows the whole."""
+"""Characters of a reason in a list; the detail shows the whole."""
 SUPERVISING = frozenset({"approve", "reject"})
 
 
