@@ -196,7 +196,7 @@ class Delivery:
         return [
             Sending(
                 notice,
-                split(body["text"], this.adapter.max_bytes),
+                split(self._text(this, notice, body), this.adapter.max_bytes),
                 tuple(Button(*button) for button in body.get("buttons", ())),
                 body.get("via", ""),
                 body.get("replaces", ""),
@@ -228,6 +228,11 @@ class Delivery:
             return False
         numbers = [int(number) for name in ("items", "about") for number in body.get(name, ())]
         return bool(body.get("direct") or self.wording.registry.direct & await reading.duties_of(numbers))
+
+    def _text(self, this: Round, notice: Claimed, body: Mapping[str, Any]) -> str:
+        """News that asks for an answer says where to give it, where none can be given here."""
+        asks = notice.kind == "news" and body.get("buttons") and not this.adapter.can_answer
+        return "\n".join([body["text"], self.wording.elsewhere()]) if asks else str(body["text"])
 
     async def _drop(self, this: Round, empty: Sequence[Claimed]) -> None:
         if empty:

@@ -26,7 +26,7 @@ from duties.registry import Duty, StandingRule
 from duties.store import reading, share_rows
 from duties.store.share_rows import Share
 
-LISTED = 12
+LISTED = 10
 """Lines of a list: more do not fit a phone."""
 PARTNERED = 6
 """Lines of shares beside them."""

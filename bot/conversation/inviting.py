@@ -28,7 +28,8 @@ async def _listed(ask: Ask, seen: View) -> list[str]:
         key = "unreached-vacant" if row["person"] is None else "unreached-line"
         lines.append(ask.say(key, unit=row["unit"], role=role, name=row["person"] or ""))
     more = [ask.say("list-more", n=found - len(rows))] if found > len(rows) else []
-    return [*lines, *more, ask.say("unreached-foot")]
+    foot = "unreached-foot" if ask.holds(Role.HEAD, Role.ADMIN) else "unreached-foot-others"
+    return [*lines, *more, ask.say(foot)]
 
 
 async def invite(ask: Ask) -> Reply:

@@ -1,5 +1,6 @@
 """What supervisors say: 逾期, 待核, 销号, 退回."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +21,14 @@ from duties.errors import RefusedError
 from duties.model import Role, State
 from duties.store import request_rows
 
-SHOWN = 20
+SHOWN = 12
 """Units in one answer: more do not fit a phone."""
 ROOM = 23
 """Lines of the list itself: with what stands before and after it an answer has thirty at most."""
 REVIEWED = 10
 BUTTONS_UP_TO = 5
+BOTH_UP_TO = 3
+"""So many are verified or returned by button: the strictest platform's cards hold six."""
 WORST = 5
 
 
@@ -101,13 +104,20 @@ async def review(ask: Ask) -> Reply:
         lines.append(await _reviewed(ask, number, row))
     if found > len(rows):
         lines.append(ask.say("list-more", n=found - len(rows)))
-    buttons = tuple(
-        (ask.say("button-close-number", number=number), f"close:{row['id']}", "primary")
-        for number, row in enumerate(rows, 1)
-    )
-    shown = buttons if len(buttons) <= BUTTONS_UP_TO else ()
     items = tuple(row["id"] for row in rows)
-    return Reply("\n".join([*lines, *requests, ask.say("review-foot")]), shown, items, found=found)
+    return Reply("\n".join([*lines, *requests, ask.say("review-foot")]), _verdicts(ask, items), items, found=found)
+
+
+def _verdicts(ask: Ask, items: Sequence[int]) -> tuple[tuple[str, str, str], ...]:
+    """The buttons of a review: as many as a phone shows at once."""
+    if len(items) > BUTTONS_UP_TO:
+        return ()
+    verbs = (("close", "primary"), ("return", "danger")) if len(items) <= BOTH_UP_TO else (("close", "primary"),)
+    return tuple(
+        (ask.say(f"button-{verb}-number", number=number), f"{verb}:{item}", style)
+        for number, item in enumerate(items, 1)
+        for verb, style in verbs
+    )
 
 
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:

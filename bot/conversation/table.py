@@ -100,7 +100,9 @@ COMMANDS: tuple[Command, ...] = (
         "report", ("完成", "完成了", "已完成", "报结", "办结", "已办结"), ("done", "report", "complete"), HOLDERS,
         holder.report, usual=True,
     ),
-    Command("mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), ACTING, holder.mine, reads=True, usual=True),
+    Command(
+        "mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), EVERYONE, holder.mine, reads=True, usual=True,
+    ),
     Command("note", ("进展",), ("update", "progress note"), HOLDERS, arranging.note),
     Command("assign", ("转办",), ("assign",), (Role.HEAD,), arranging.assign),
     Command("share-add", ("配合", "配合单位", "协办"), ("partner",), (Role.HEAD, Role.SUPERVISOR), partners.share),
@@ -164,12 +166,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("resume", ("恢复",), ("resume",), (*HOLDERS, Role.SUPERVISOR), cases.resume),
     Command("withdraw", ("撤案",), ("withdraw",), (*HOLDERS, Role.SUPERVISOR), cases.withdraw),
     Command(
-        "unreached", ("未绑定", "谁收不到"), ("unreached", "unbound"), (Role.HEAD, Role.SUPERVISOR, Role.ADMIN),
-        inviting.unreached, reads=True, usual=True,
+        "unreached", ("未绑定", "谁收不到"), ("unreached", "unbound"), EVERYONE, inviting.unreached, reads=True,
+        usual=True,
     ),
     Command("invite", ("邀请",), ("invite",), (Role.HEAD, Role.ADMIN), inviting.invite, usual=True),
     Command("help", ("帮助", "?", "？"), ("help", "commands"), EVERYONE, help_, reads=True),
-    Command("cancel", ("取消",), ("cancel",), ACTING, cancel),
+    Command("cancel", ("取消",), ("cancel",), EVERYONE, cancel),
 )  # fmt: skip
 BY_NAME = {command.name: command for command in COMMANDS}
 _WORDS: tuple[tuple[str, Command, Language], ...] = tuple(

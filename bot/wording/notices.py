@@ -17,6 +17,12 @@ from duties.registry import CountedRule, EventRule, Registry
 SUPERVISOR = "supervisor"
 ALIKE = 4_096
 """Terms whose words are kept: a wave tells thousands of units the same."""
+AHEAD = ("notice", "remind", "urge", "last-day")
+"""Tones of what is said before a deadline."""
+TONES = (
+    "pace", "notice", "snoozed", "remind", "opened", "moved", "reopened", "urge", "last-day", "overdue", "proposal", "weekly",
+)  # fmt: skip
+"""From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
 
@@ -72,7 +78,7 @@ class NoticeWording:
 
     def _body(self, items: list[Owed], today: date, surface: Surface) -> dict[str, Any]:
         """The head says how many stand worst; then one's own work, then that of others, numbered through."""
-        gravest = max(items, key=_gravity)
+        gravest = max(items, key=lambda one: _gravity(one, today))
         named = [one for one in items if surface.private or one.duty not in self.registry.direct]
         own = [one for one in named if one.audience != SUPERVISOR]
         others = sorted(
@@ -84,7 +90,7 @@ class NoticeWording:
         blocks += self._unnamed([one for one in items if one not in named], surface)
         feet = self._feet(own, others, surface) if named else []
         return {
-            "text": "\n\n".join([self._head(items, gravest.tone), *blocks, *(["\n".join(feet)] if feet else [])]),
+            "text": "\n\n".join([self._head(items, today), *blocks, *(["\n".join(feet)] if feet else [])]),
             "buttons": self._buttons(own, today) if own else [],
             "items": [one.obligation for one in listed],
             "audience": gravest.audience.partition("/")[0],
@@ -109,19 +115,24 @@ class NoticeWording:
         """News of a direct duty, as a group is told."""
         return say("news-unnamed", self.language, where=self.where)
 
-    def _head(self, items: list[Owed], tone: str) -> str:
-        alike = sum(one.tone == tone for one in items)
+    def _head(self, items: list[Owed], today: date) -> str:
+        tone = max((_tone(one, today) for one in items), key=TONES.index)
+        alike = sum(_tone(one, today) == tone for one in items)
         head = say(f"notice-{tone}", self.language, n=alike)
         return head + say("notice-besides", self.language, n=len(items) - alike) if alike < len(items) else head
 
     def _feet(self, own: Sequence[Owed], others: Sequence[Owed], surface: Surface) -> list[str]:
         """How to answer: what the connection offers decides, never its name."""
         if not surface.answers:
-            return [say("notice-foot-one-way" if self.page else "notice-foot-nowhere", self.language, page=self.page)]
+            return [self.elsewhere()]
         return [
             *([self._foot(own, surface)] if own else []),
             *([say("notice-foot-supervisor", self.language)] if others else []),
         ]
+
+    def elsewhere(self) -> str:
+        """Where to answer what was told where nobody can."""
+        return say("notice-foot-one-way" if self.page else "notice-foot-nowhere", self.language, page=self.page)
 
     def _foot(self, own: Sequence[Owed], surface: Surface) -> str:
         counted = all(isinstance(self.registry.duty(one.duty).rule, CountedRule) for one in own)
@@ -240,7 +251,10 @@ class NoticeWording:
         ]
 
 
-def _gravity(one: Owed) -> tuple[int, date]:
-    news = ("opened", "moved", "reopened")
-    order = ("pace", "notice", "snoozed", "remind", *news, "urge", "last-day", "overdue", "proposal", "weekly")
-    return order.index(one.tone), one.due
+def _tone(one: Owed, today: date) -> str:
+    """The tone it is said in: a reminder of a day that passed before it could be said speaks of what is late."""
+    return "overdue" if one.tone in AHEAD and one.due < today else one.tone
+
+
+def _gravity(one: Owed, today: date) -> tuple[int, date]:
+    return TONES.index(_tone(one, today)), one.due

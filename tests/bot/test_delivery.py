@@ -648,3 +648,13 @@ async def test_what_is_said_to_somebody_has_an_order(office: Office) -> None:
     rows = await queue.sent("officer", "webchat", office.now + MINUTE, 50)
     assert len({row["at"] for row in rows}) == 20
     assert [row["body"]["text"] for row in sorted(rows, key=lambda row: row["at"])] == [str(n) for n in range(20)]
+
+
+async def test_news_that_asks_for_an_answer_says_where_to_give_it_where_nobody_can_here(office: Office) -> None:
+    office.platform.can_answer = False  # type: ignore[misc]
+    asked = {"text": "【申请1】", "buttons": [["同意", "approve:1", "primary"]], "items": []}
+    await queue.put("news", "webchat", "supervisor", asked, office.now)
+    await office.news("officer", "【通知】")
+    await office.drain()
+    assert "请到督办页面登录办理" in office.platform.told("supervisor")[0]
+    assert office.platform.told("officer") == ["【通知】"]

@@ -70,6 +70,20 @@ async def play(page: Page, name: str = "办公室负责人") -> None:
     await expect(page.locator("#connection")).to_have_attribute("data-state", "online")
 
 
+async def test_the_line_of_a_new_day_stands_above_the_question(page: Page) -> None:
+    await play(page)
+    for step, word in (("下一小时", "待办"), ("下一天", "逾期")):
+        await page.get_by_role("button", name=step).click()
+        await page.get_by_label("输入消息").fill(word)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".row.bot .text").last).to_contain_text(word)
+    await expect(page.locator(".row.sending")).to_have_count(0)
+    lines = await page.locator("#log > li").evaluate_all(
+        "lines => lines.map(one => one.classList[one.classList[1] ? 1 : 0])"
+    )
+    assert lines == ["day", "me", "bot", "day", "me", "bot"]
+
+
 async def test_a_round_from_reminder_to_report(page: Page, chat: FakeChat) -> None:
     await play(page)
     await expect(page.locator("#empty")).to_be_visible()

@@ -5,7 +5,7 @@ import re
 import string
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -338,3 +338,14 @@ def test_without_buttons_nobody_is_told_to_press_one() -> None:
     assert body is not None
     assert "点按钮" not in body["text"]
     assert "回复“签收”" in body["text"]
+
+
+def test_what_could_only_be_said_after_the_day_says_that_it_is_late() -> None:
+    tomorrow = TODAY + timedelta(days=1)
+    for tone in ("notice", "remind", "urge", "last-day"):
+        body = NoticeWording(shipped()).compose([owed(1, tone), owed(2, "weekly")], tomorrow).body
+        assert body is not None
+        assert body["text"].startswith("【每周督办】1 项仍未办结")
+        alone = NoticeWording(shipped()).compose([owed(1, tone)], tomorrow).body
+        assert alone is not None
+        assert alone["text"].startswith("【逾期】1 项法定事项已逾期")

@@ -43,7 +43,9 @@ export class Log {
     const known = this.messages.findIndex((one) => one.id === message.id);
     if (known >= 0) {
       this.messages[known] = { ...this.messages[known], ...message };
-      this.nodeOf(message.id)?.replaceWith(this.row(this.messages[known]));
+      const row = this.row(this.messages[known]);
+      this.nodeOf(message.id)?.replaceWith(row);
+      this.dated(row, this.messages[known]);
     } else {
       this.messages.push(message);
       this.append(message);
@@ -82,12 +84,23 @@ export class Log {
   }
 
   append(message) {
+    this.list.append(...this.newDay(message), this.row(message));
+  }
+
+  // The line of a day that begins with this message; none while the same day goes on.
+  newDay(message) {
     const day = message.at ? dayOf(message.at) : this.lastDay;
-    if (day && day !== this.lastDay) {
-      this.list.append(make("li", { class: "day" }, make("time", { datetime: day }, showDay(message.at))));
-      this.lastDay = day;
-    }
-    this.list.append(this.row(message));
+    if (!day || day === this.lastDay) return [];
+    this.lastDay = day;
+    return [make("li", { class: "day" }, make("time", { datetime: day }, showDay(message.at)))];
+  }
+
+  // What was written here learns its time only now: the line of its day stands above it, not above the answer.
+  dated(row, message) {
+    const next = row.nextElementSibling;
+    const drawn = message.at && next?.querySelector(`:scope > time[datetime="${dayOf(message.at)}"]`);
+    if (drawn) row.before(next);
+    else if (!next) row.before(...this.newDay(message));
   }
 
   row(message) {
