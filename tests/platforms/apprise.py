@@ -16,7 +16,7 @@ class GatewayEnd(FarEnd):
     """Apprise tells success and failure: a wrong key or address looks like a fault that may pass, and is none here."""
 
     connection: ClassVar[str] = "mail"
-    user: ClassVar[str] = "zhang.san@fire.example.cn"
+    user: str = "zhang.san@fire.example.cn"
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     once: ClassVar[bool] = False

@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from adapters.base import Request
 from adapters.dingtalk_robot import sign
@@ -30,6 +31,7 @@ from tests.adapters.doubles.dingtalk import (
 from tests.platforms.far_end import Clock, FarEnd, FarEnds, Fault, Shown
 
 PATIENCE = 30.0
+GROUP = payload("message_group")["conversationId"]
 SESSION_LASTS = 5_400_000
 """Milliseconds."""
 _CALL = re.compile(r"(?:^|[^\w.%+-])@([\w.$:-]+)|atId=[\"']?([^\"'>\s]+)")
@@ -39,7 +41,7 @@ _CALL = re.compile(r"(?:^|[^\w.%+-])@([\w.$:-]+)|atId=[\"']?([^\"'>\s]+)")
 class DingTalkEnd(FarEnd):
     """What is the same for a robot of an application and for one of a group."""
 
-    user: ClassVar[str] = "manager01"
+    user: str = "manager01"
     once: ClassVar[bool] = False  # only a card has an id of ours
     busy: ClassVar[Answer]
 
@@ -78,6 +80,7 @@ class AppEnd(DingTalkEnd):
         }
     )  # fmt: skip
     mode: ClassVar[Mapping[str, str]] = {"mode": "http"}
+    grouped: ClassVar[bool] = True
     _last: Request | tuple[str, str, Mapping[str, Any]]
 
     @property
@@ -92,7 +95,28 @@ class AppEnd(DingTalkEnd):
         return (CLIENT_SECRET, SESSION)
 
     def shown(self) -> list[Shown]:
-        return [self._shown(str(number), path, body) for number, (path, body) in enumerate(self._double.said)]
+        mine = (self.user, "")
+        return [self._shown(number, path, body) for number, to, path, body in self._said() if to in mine]
+
+    def shown_in_group(self) -> list[Shown]:
+        return [self._shown(number, path, body) for number, to, path, body in self._said() if to == GROUP]
+
+    def _said(self) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
+        """What was said: its number, whose it is, how and what."""
+        for number, (path, body) in enumerate(self._double.said):
+            match path:
+                case _ if path == OTO:
+                    (to,) = body["userIds"]
+                case _ if path == CREATE:
+                    to = body["openSpaceId"].removeprefix("dtv1.card//IM_ROBOT.").removeprefix("dtv1.card//IM_GROUP.")
+                case _:
+                    to = self._double.sessions.get(number, "")
+            yield str(number), to, path, body
+
+    async def write_in_group(self, text: str, *, called: bool) -> None:
+        assert called, "the platform tells a robot only what is meant for it"
+        self._last = self._signed(self._message(text, GROUP))
+        await self.again()
 
     async def write(self, text: str) -> None:
         self._last = self._signed(self._message(text))
@@ -114,14 +138,12 @@ class AppEnd(DingTalkEnd):
     def _shown(self, number: str, path: str, body: Mapping[str, Any]) -> Shown:
         match path:
             case _ if path == OTO:
-                assert body["userIds"] == [self.user]
                 text = json.loads(body["msgParam"])["content"]
                 return Shown(number, text, mentions=_called(text))
             case _ if path == BY_SESSION:
                 text = body["text"]["content"]
                 return Shown(number, text, mentions=(*_listed(body["at"]), *_called(text)))
             case _ if path == CREATE:
-                assert body["openSpaceId"] == f"dtv1.card//IM_ROBOT.{self.user}"
                 return self._card(body["outTrackId"])
         raise AssertionError(path)
 
@@ -130,14 +152,14 @@ class AppEnd(DingTalkEnd):
         text = f"{card['title']}\n{card['text']}".replace("  \n", "\n")
         return Shown(number, text, tuple(button["text"] for button in json.loads(card["btns"])), _called(text))
 
-    def _message(self, text: str) -> dict[str, Any]:
+    def _message(self, text: str, group: str = "") -> dict[str, Any]:
         now = int(self._double.now().timestamp() * 1000)
-        said = payload("message_direct") | {
+        hook = f"{self._double.url}{BY_SESSION}?to={quote(group or self.user)}&session={SESSION}"
+        said = payload("message_group" if group else "message_direct") | {
             "msgId": f"msg{next(self._numbers):04}==", "senderStaffId": self.user, "text": {"content": text},
-            "createAt": now, "sessionWebhook": f"{self._double.url}{BY_SESSION}?session={SESSION}",
-            "sessionWebhookExpiredTime": now + SESSION_LASTS,
+            "createAt": now, "sessionWebhook": hook, "sessionWebhookExpiredTime": now + SESSION_LASTS,
         }  # fmt: skip
-        del said["originalProcessQueryKey"]
+        said.pop("originalProcessQueryKey", None)
         return said
 
     def _signed(self, data: Mapping[str, Any], secret: str = CLIENT_SECRET) -> Request:
@@ -165,6 +187,10 @@ class StreamEnd(AppEnd):
 
     def called(self) -> tuple[Request, ...]:
         return ()
+
+    async def write_in_group(self, text: str, *, called: bool) -> None:
+        assert called, "the platform tells a robot only what is meant for it"
+        await self._push(MESSAGES, self._message(text, GROUP))
 
     async def press(self, shown: Shown, label: str) -> None:
         buttons = json.loads(self._double.cards[shown.number]["btns"])

@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import aiohttp
 
@@ -28,23 +29,32 @@ class Shown:
 
 
 class FarEnd(ABC):
-    """A double of a platform with one person in front of it, whose address there is `user`.
+    """A double of a platform with one person in front of it, whose address there is `user`; others sit `beside` them.
 
     Made by `FarEnds`; `hook` is where this connection's callbacks go once a server runs, for platforms that call.
     `answers` where a person can write and press there, `changes` where a message already sent can be changed
     (`changes_unasked`: at any time, not only in answer to a click), `once` where the same message sent twice is shown
-    once. `faults` are those the platform can show. `private` where the person can be told alone.
+    once. `faults` are those the platform can show. `private` where the person can be told alone. `grouped` where the
+    bot can be called in a group, `overhears` where it is told there also what is not meant for it.
     """
 
     connection: ClassVar[str]
-    user: ClassVar[str]
+    user: str
     answers: ClassVar[bool]
     changes: ClassVar[bool]
     changes_unasked: ClassVar[bool] = True
     once: ClassVar[bool]
     faults: ClassVar[frozenset[Fault]]
     private: ClassVar[bool] = True
+    grouped: ClassVar[bool] = False
+    overhears: ClassVar[bool] = False
     hook: str = ""
+
+    def beside(self, name: str) -> Self:
+        """Somebody else in front of the same platform, whom it knows too."""
+        other = copy(self)
+        other.user = name
+        return other
 
     @property
     @abstractmethod
@@ -83,6 +93,14 @@ class FarEnd(ABC):
     async def press(self, shown: Shown, label: str) -> None:
         """The person presses a button of a message."""
         raise NotImplementedError(shown, label)
+
+    async def write_in_group(self, text: str, *, called: bool) -> None:
+        """The person writes in a group, to the bot or to others."""
+        raise NotImplementedError(text, called)
+
+    def shown_in_group(self) -> list[Shown]:
+        """Every message of the bot in the group, in order."""
+        raise NotImplementedError
 
     async def again(self) -> None:
         """The platform delivers once more what the person did last."""

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from adapters.base import Request
 from tests.adapters.doubles import feishu
@@ -21,15 +21,20 @@ class AppEnd(FarEnd):
     """What both ways of delivery have in common: the person's own chat with the bot."""
 
     connection: ClassVar[str] = "county-app"
-    user: ClassVar[str] = "ou_7d8a6e6df7621556ce0d21922b676706"
+    user: str = "ou_7d8a6e6df7621556ce0d21922b676706"
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     once: ClassVar[bool] = True
     faults: ClassVar[frozenset[Fault]] = frozenset({"busy", "faulty", "lost", "expired", "stranger", "denied"})
+    grouped: ClassVar[bool] = True
+    overhears: ClassVar[bool] = True
 
     def __init__(self, double: FeishuDouble) -> None:
         self._double = double
         self._last: dict[str, Any] | None = None
+
+    def beside(self, name: str) -> Self:
+        return super().beside(f"ou_{name}")
 
     @property
     def row(self) -> Mapping[str, Any]:
@@ -43,11 +48,11 @@ class AppEnd(FarEnd):
         return (FeishuDouble.app_secret, "tokenThatNobodyMaySee")
 
     def shown(self) -> list[Shown]:
-        return [
-            Shown(name, feishu.words(message), tuple(label for label, _ in feishu.buttons(message)), _called(message))
-            for name, message in self._double.messages.items()
-            if self._is_here(message)
-        ]
+        return [_shown(name, message) for name, message in self._double.messages.items() if self._is_here(message)]
+
+    def shown_in_group(self) -> list[Shown]:
+        found = self._double.messages.items()
+        return [_shown(name, message) for name, message in found if message.get("answers") in self._double.heard]
 
     def fault(self, fault: Fault) -> None:
         match fault:
@@ -75,6 +80,10 @@ class AppEnd(FarEnd):
         self._last = self._double.click(self.user, shown.number, label)
         await self._deliver(self._last)
 
+    async def write_in_group(self, text: str, *, called: bool) -> None:
+        self._last = self._double.words_in_group(self.user, text, called=called)
+        await self._deliver(self._last)
+
     async def again(self) -> None:
         assert self._last is not None
         await self._deliver(self._last)
@@ -86,7 +95,8 @@ class AppEnd(FarEnd):
     def _is_here(self, message: Mapping[str, Any]) -> bool:
         """Written to the person, or said in answer to what is in their chat."""
         if "answers" in message:
-            return self._is_here(self._double.messages[message["answers"]])
+            answered = self._double.messages.get(message["answers"])
+            return answered is not None and self._is_here(answered)
         return (message["to"], message["kind"]) == (self.user, "open_id")
 
 
@@ -152,7 +162,7 @@ class RobotEnd(FarEnd):
     """A group in which one person is mentioned; nobody there can answer."""
 
     connection: ClassVar[str] = "county-group"
-    user: ClassVar[str] = "ou_7d8a6e6df7621556ce0d21922b676706"
+    user: str = "ou_7d8a6e6df7621556ce0d21922b676706"
     private: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False
@@ -193,6 +203,11 @@ class RobotEnd(FarEnd):
                 self._double.hook_secret = OTHER_SECRET
             case _:
                 raise NotImplementedError(fault)
+
+
+def _shown(name: str, message: dict[str, Any]) -> Shown:
+    labels = tuple(label for label, _ in feishu.buttons(message))
+    return Shown(name, feishu.words(message), labels, _called(message))
 
 
 def _called(message: Mapping[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class MatrixEnd(FarEnd):
     """The account has a token that does not expire. Invitations are accepted at once."""
 
     connection: ClassVar[str] = "matrix"
-    user: ClassVar[str] = ZHANG
+    user: str = ZHANG
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     once: ClassVar[bool] = True

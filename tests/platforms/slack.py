@@ -24,7 +24,7 @@ class SlackEnd(FarEnd):
     """Events and clicks come over HTTP, signed. An event whose acknowledgement was lost is told again, and says so."""
 
     connection: ClassVar[str] = "slack"
-    user: ClassVar[str] = "U0ZHANG01"
+    user: str = "U0ZHANG01"
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     once: ClassVar[bool] = False

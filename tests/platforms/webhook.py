@@ -14,7 +14,7 @@ class PortalEnd(FarEnd):
     """Replies are signed with the portal's own key."""
 
     connection: ClassVar[str] = "portal"
-    user: ClassVar[str] = "zhang.san"
+    user: str = "zhang.san"
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     once: ClassVar[bool] = True
@@ -40,6 +40,8 @@ class PortalEnd(FarEnd):
         now: dict[str, Shown] = {}
         for event in self._portal.shown:
             data = event["data"]
+            if data["to"] != self.user:
+                continue
             labels = tuple(action["label"] for action in data["actions"])
             now[data["reminder_id"]] = Shown(data["reminder_id"], data["text"], labels)
         return list(now.values())

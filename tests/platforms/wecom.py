@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from adapters.base import Adapter, Incoming, Request
 from adapters.wecom_bot import WecomBotAdapter
@@ -32,7 +32,7 @@ class AppEnd(FarEnd):
     """A private message mentions nobody. A card is changed once after it was sent, and once after each click."""
 
     connection: ClassVar[str] = "wecom"
-    user: ClassVar[str] = "zhangsan"
+    user: str = "zhangsan"
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     once: ClassVar[bool] = True
@@ -43,6 +43,10 @@ class AppEnd(FarEnd):
         self._clock = clock
         self._numbers = count(7300000000000000001)
         self._last: Request | None = None
+
+    def beside(self, name: str) -> Self:
+        self._wecom.members.add(name)
+        return super().beside(name)
 
     @property
     def row(self) -> Mapping[str, Any]:
@@ -56,7 +60,11 @@ class AppEnd(FarEnd):
         return (SECRET, TOKEN, AES_KEY, *self._wecom.tokens)
 
     def shown(self) -> list[Shown]:
-        return [_shown(str(place), body, self._changes()) for place, body in enumerate(self._wecom.delivered)]
+        return [
+            _shown(str(place), body, self._changes())
+            for place, body in enumerate(self._wecom.delivered)
+            if body.get("touser", self.user) == self.user
+        ]
 
     def _changes(self) -> dict[str, Mapping[str, Any]]:
         return {self._wecom.task(body["response_code"]): body for body in self._wecom.updated}
@@ -109,7 +117,7 @@ class BotEnd(FarEnd):
     """The platform never sends a message again; a card is changed only within seconds of a click."""
 
     connection: ClassVar[str] = "wecom-bot"
-    user: ClassVar[str] = "zhangsan"
+    user: str = "zhangsan"
     answers: ClassVar[bool] = True
     changes: ClassVar[bool] = True
     changes_unasked: ClassVar[bool] = False
@@ -123,6 +131,11 @@ class BotEnd(FarEnd):
         self._adapter: WecomBotAdapter | None = None
         self._numbers = count(1)
         self._last: dict[str, Any] = {}
+        self._asked: dict[str, str] = {}
+
+    def beside(self, name: str) -> Self:
+        self._wecom.talked.add(name)
+        return super().beside(name)
 
     @property
     def row(self) -> Mapping[str, Any]:
@@ -136,8 +149,15 @@ class BotEnd(FarEnd):
         return (BOT_SECRET,)
 
     def shown(self) -> list[Shown]:
-        bodies = (frame["body"] for frame in self._wecom.delivered)
-        return [_shown(str(place), body, self._changes()) for place, body in enumerate(bodies)]
+        return [
+            _shown(str(place), frame["body"], self._changes())
+            for place, frame in enumerate(self._wecom.delivered)
+            if self._to(frame) in (self.user, GROUP)
+        ]
+
+    def _to(self, frame: Mapping[str, Any]) -> str:
+        """Whom a frame is for: the one it names, else the one it answers."""
+        return str(frame["body"].get("chatid") or self._asked.get(frame["headers"]["req_id"], self.user))
 
     def _changes(self) -> dict[str, Mapping[str, Any]]:
         bodies = (frame["body"] for frame in self._wecom.updated)
@@ -196,7 +216,7 @@ class BotEnd(FarEnd):
         await self.again()
 
     async def again(self) -> None:
-        await self._wecom.push(self._last)
+        self._asked[await self._wecom.push(self._last)] = self.user
 
 
 class BotInGroupEnd(BotEnd):
@@ -210,7 +230,7 @@ class RobotEnd(FarEnd):
     """A group in which the member is mentioned."""
 
     connection: ClassVar[str] = "wecom-group"
-    user: ClassVar[str] = "zhangsan"
+    user: str = "zhangsan"
     private: ClassVar[bool] = False
     answers: ClassVar[bool] = False
     changes: ClassVar[bool] = False

@@ -78,7 +78,8 @@ class NoState:
 class DingTalk:
     """The platform. `said` is what took effect, in order; `faults` is what callers did against the documents.
 
-    `unknown` are users it does not know. Setting `secret` or `robot_secret` anew makes what callers hold worthless.
+    `sessions` says by the place in `said` whose session an answer was for, where its address names somebody. `unknown`
+    are users it does not know. Setting `secret` or `robot_secret` anew makes what callers hold worthless.
     """
 
     def __init__(self, now: Callable[[], datetime]) -> None:
@@ -89,6 +90,7 @@ class DingTalk:
         self.unknown: set[str] = set()
         self.calls: list[tuple[str, str, Any]] = []
         self.said: list[tuple[str, dict[str, Any]]] = []
+        self.sessions: dict[int, str] = {}
         self.instead: dict[str, deque[Answer]] = defaultdict(deque)
         self.instead_of_sending: deque[Answer] = deque()
         self.faults: list[str] = []
@@ -317,6 +319,7 @@ class DingTalk:
         if request.query.get("session") != SESSION:
             return {"errcode": 300001, "errmsg": "session is not exist"}
         assert body["msgtype"] == "text"
+        self.sessions[len(self.said)] = request.query.get("to", "")
         self._keep(BY_SESSION, body)
         return {"errcode": 0, "errmsg": "ok"}
 

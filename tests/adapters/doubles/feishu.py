@@ -67,6 +67,7 @@ class FeishuDouble:
         self.calls: Counter[str] = Counter()
         self.failures: dict[str, deque[Failure]] = defaultdict(deque)
         self.strangers: set[str] = set()
+        self.heard: set[str] = set()
         self.keyword = ""
         self.may_send = self.bot_on = True
         self.sockets: list[web.WebSocketResponse] = []
@@ -120,6 +121,16 @@ class FeishuDouble:
         message["message_id"] = f"om_{next(self._numbers)}"
         message["content"] = json.dumps({"text": text})
         message["create_time"] = event["header"]["create_time"]
+        return event
+
+    def words_in_group(self, person: str, text: str, *, called: bool) -> dict[str, Any]:
+        """The event of what somebody writes in a group; `heard` keeps the ids of those messages."""
+        event = self._event("group_text_at_end" if called else "group_not_meant", person)
+        message = event["event"]["message"]
+        message["message_id"] = f"om_{next(self._numbers)}"
+        message["content"] = json.dumps({"text": f"@_user_1 {text}" if called else text})
+        message["create_time"] = event["header"]["create_time"]
+        self.heard.add(message["message_id"])
         return event
 
     def click(self, person: str, message: str, label: str) -> dict[str, Any]:
