@@ -20,7 +20,8 @@ ALIKE = 4_096
 AHEAD = ("notice", "remind", "urge", "last-day")
 """Tones of what is said before a deadline."""
 TONES = (
-    "pace", "notice", "snoozed", "remind", "opened", "moved", "reopened", "urge", "last-day", "overdue", "proposal", "weekly",
+    "pace", "notice", "snoozed", "remind", "opened", "moved", "reopened", "urge", "last-day", "overdue", "proposal",
+    "weekly",
 )  # fmt: skip
 """From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
