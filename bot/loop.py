@@ -13,8 +13,9 @@ from bot.wording import say
 from duties import cases, delegating, obligations, planning, reminding, training
 from duties.ledger import SYSTEM, Act
 from duties.model import Role
+from duties.obligations import Moment
 from duties.registry import Registry
-from duties.store import acting_rows, chains, planned
+from duties.store import acting_rows, case_rows, chains, planned
 from duties.store.acting_rows import Orphan
 from duties.store.database import transaction
 from duties.workdays import WorkCalendar
@@ -45,6 +46,7 @@ class Loop:
         self.zone = zone
         self.horizon = horizon
         self.pulse = Pulse()
+        self._calendar = workdays.digest()
         self._digests = Digests(registry, workdays)
 
     async def tick(self, now: datetime) -> int:
@@ -54,10 +56,11 @@ class Loop:
         not count as one.
         """
         today, raised, failures = now.astimezone(self.zone).date(), self.pulse.raised, list[Exception]()
-        for chore in (
-            self._stand_down, self._reopen, self._plan, self._hours, self._lapse, self._raise, self._wake, self._digest,
-            self._anchor, self._check,
-        ):  # fmt: skip
+        chores = (
+            self._stand_down, self._reopen, self._plan, self._hours, self._rearrange, self._lapse, self._raise,
+            self._wake, self._digest, self._anchor, self._check,
+        )  # fmt: skip
+        for chore in chores:
             try:
                 await chore(now, today)
             except Exception as error:  # noqa: BLE001  raised below
@@ -117,6 +120,19 @@ class Loop:
             await planned.chore_done("reopen", today.isoformat())
             for number in over:
                 await obligations.end_waiver(number, today, now)
+
+    async def _rearrange(self, now: datetime, today: date) -> None:
+        """Another calendar than before: the deadlines of the cases under way are those it gives."""
+        digest = self._calendar
+        if await planned.chore("calendar") == digest:
+            return
+        law, at = cases.Law(self.registry, self.workdays), Moment(now, today, "system")
+        for number in await case_rows.running():
+            async with transaction():
+                await planned.chore_done("rearranging", str(number))  # a write comes first
+                await cases.rearranged(law, number, at)
+        async with transaction():
+            await planned.chore_done("calendar", digest)
 
     async def _lapse(self, now: datetime, today: date) -> None:
         """Rights that were not used end with their day, before anybody could take them for overdue."""

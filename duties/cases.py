@@ -6,6 +6,7 @@ compares with the rows.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -166,6 +167,9 @@ async def amend(
         raise RefusedError("refused-nothing-changed", number=number)
     if changed.event_on > at.today:
         raise RefusedError("refused-future", day=changed.event_on)
+    noticed = min((spell.noticed for spell in case.pauses), default=changed.event_on)
+    if noticed < changed.event_on:
+        raise RefusedError("refused-pause-before", day=changed.event_on, noticed=noticed)
     if case.duty == RESUMED_BY and case.parent_id and changed.event_on != case.event_on:
         await _notice_moved(actor, law, case, changed.event_on, at)
     return await _recomputed(actor, law, "amend", changed, at)
@@ -222,14 +226,16 @@ async def resume(actor: Actor, law: Law, number: int, received: date, at: Moment
     return await _resumed(actor, law, case, received, at)
 
 
-async def _resumed(actor: Actor, law: Law, case: Case, received: date, at: Moment) -> Recorded:
+async def _resumed(
+    actor: Actor, law: Law, case: Case, received: date, at: Moment, by: int | None = None
+) -> Recorded:  # fmt: skip
     standing = next((spell for spell in case.pauses if spell.received is None), None)
     if standing is None:
         raise RefusedError("refused-not-paused", number=case.id)
     if not standing.noticed <= received <= at.today:
         raise RefusedError("refused-pause-day", day=received, on=standing.noticed)
     pauses = tuple(Spell(standing.noticed, received) if spell is standing else spell for spell in case.pauses)
-    return await _recomputed(actor, law, "resume", replace(case, pauses=pauses), at)
+    return await _recomputed(actor, law, "resume", replace(case, pauses=pauses), at, by=by)
 
 
 async def withdraw(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Recorded:
@@ -260,12 +266,22 @@ async def followed(actor: Actor, law: Law, obligation: int, done_on: date, at: M
         if supervisor is None:
             return None
         opening = Opening(FOLLOWED_BY[one.duty], supervisor, done_on, subject=case.unit, parent_id=case.id)
-        return await _opened(actor, law, opening, at)
+        return await _opened_or_begun_anew(actor, law, opening, at)
     parent = await case_rows.found(case.parent_id) if case.parent_id else None
     if one.duty == RESUMED_BY and parent is not None and parent.paused:
         # Dated before the notice that wanted it: the clock goes on from where it stood.
-        return await _resumed(actor, law, parent, max(done_on, parent.pauses[-1].noticed), at)
+        return await _resumed(actor, law, parent, max(done_on, parent.pauses[-1].noticed), at, obligation)
     return None
+
+
+async def _opened_or_begun_anew(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recorded | None:
+    """What was sent back is reported again: the case that follows from it goes on, from the day it came anew."""
+    found = next((one for one in await case_rows.followers(opening.parent_id or 0) if one.duty == opening.duty), None)
+    if found is None:
+        return await _opened(actor, law, opening, at)
+    if found.event_on == opening.event_on:
+        return None
+    return await _recomputed(actor, law, "amend", replace(found, event_on=opening.event_on), at)
 
 
 async def unfollowed(actor: Actor, law: Law, obligation: int, at: Moment) -> None:
@@ -278,9 +294,35 @@ async def unfollowed(actor: Actor, law: Law, obligation: int, at: Moment) -> Non
         if follower.duty == FOLLOWED_BY.get(one.duty):
             await _withdrawn(actor, follower, "undo", at)
     parent = await case_rows.found(case.parent_id) if case.parent_id else None
-    if one.duty == RESUMED_BY and parent is not None and parent.pauses and not parent.paused:
+    if parent is not None and not parent.paused and await _set_going_by(parent.id) == obligation:
         reopened = (*parent.pauses[:-1], Spell(parent.pauses[-1].noticed))
         await _recomputed(actor, law, "pause", replace(parent, pauses=reopened), at)
+
+
+async def _set_going_by(case: int) -> int | None:
+    """The obligation whose report ended the last standstill of a case; None where somebody said so."""
+    lines = [line for line in await chains.history(StreamRef("case", case)) if line["action"] in ("pause", "resume")]
+    by = json.loads(lines[-1]["payload"]).get("by") if lines else None
+    return None if by is None else int(by)
+
+
+async def rearranged(law: Law, number: int, at: Moment) -> Recorded | None:
+    """Another calendar: the deadlines of a case anew. Where none is another, nothing is written.
+
+    The unit is told where a last day moved, not where the reminders aim at another day only. A clock that stands is
+    worked out when it goes on.
+    """
+    case = await _found(number)
+    if case.paused or case.state != case_rows.OPEN:
+        return None
+    opening = Opening(case.duty, case.unit_id, case.event_on, case.named_on)
+    fresh = {one.duty.code: one.deadline for one in worked_out(law, opening, case.pauses)}
+    held = [row for row in await case_rows.clocks(number) if row.duty in fresh]
+    days = [(row.due, row.advise_by, row.not_before) for row in held]
+    if days == [(one.due, one.advise_by, one.not_before) for one in (fresh[row.duty] for row in held)]:
+        return None
+    moved = any(row.due != fresh[row.duty].due for row in held)
+    return await _recomputed(SYSTEM_ACTOR, law, "calendar", case, at, news=moved)
 
 
 async def lapsed(registry: Registry, today: date) -> list[int]:
@@ -295,12 +337,15 @@ def right_over(registry: Registry, one: Obligation, today: date) -> bool:
     return duty is not None and isinstance(duty.rule, EventRule) and duty.rule.lapses and today > one.due
 
 
-async def _recomputed(actor: Actor, law: Law, action: str, case: Case, at: Moment) -> Recorded:
+async def _recomputed(
+    actor: Actor, law: Law, action: str, case: Case, at: Moment, *, by: int | None = None, news: bool = True
+) -> Recorded:
+    """`by`: the obligation whose report it follows from. `news`: whether the unit is told."""
     opening = Opening(case.duty, case.unit_id, case.event_on, case.named_on)
     fresh = {one.duty.code: one for one in worked_out(law, opening, case.pauses)}
     clocks = [row for row in await case_rows.clocks(case.id) if row.duty in fresh]
-    entry = await _written(actor, action, case, [(fresh[row.duty].deadline, row) for row in clocks], at)
-    if not await case_rows.change(case):
+    entry = await _written(actor, action, case, [(fresh[row.duty].deadline, row) for row in clocks], at, by=by)
+    if not await case_rows.change(case, news=news):
         raise chains.StaleError(f"case {case.id} moved")
     for row in clocks:
         await case_rows.reset_clock(row.term_id, fresh[row.duty].deadline)
@@ -323,8 +368,9 @@ async def _settle_rights(clocks: Sequence[tuple[Started, int]], at: Moment) -> N
 
 
 async def _written(
-    actor: Actor, action: str, case: Case, clocks: Sequence[tuple[Deadline, Clock]], at: Moment, reason: str = ""
-) -> int:
+    actor: Actor, action: str, case: Case, clocks: Sequence[tuple[Deadline, Clock]], at: Moment, *,
+    reason: str = "", by: int | None = None,
+) -> int:  # fmt: skip
     """The line of the ledger: the dates with their derivation, and what `verify` compares the terms with."""
     payload: dict[str, Any] = {
         "duty": case.duty, "unit": case.unit, "event_on": case.event_on.isoformat(), "document": case.document,
@@ -334,6 +380,8 @@ async def _written(
     }  # fmt: skip
     if reason:
         payload["reason"] = reason
+    if by is not None:
+        payload["by"] = by
     by_itself = actor is SYSTEM_ACTOR
     named = {} if by_itself else {"name": actor.name}
     who = "system" if by_itself else f"person:{actor.person_id}"

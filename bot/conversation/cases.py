@@ -259,7 +259,8 @@ async def consequences(ask: Ask, one: Obligation) -> list[str]:
     done = await cases.followed(ask.actor, _law(ask), one.id, one.done_on, ask.at)
     if done is not None:
         case, event = done.case, _event(ask, done.case.duty)
-        key = "case-clock-resumed" if any(clock.was_due for clock in done.clocks) else "case-followed"
+        moved = any(clock.was_due for clock in done.clocks)
+        key = ("case-clock-resumed" if case.pauses else "case-begun-anew") if moved else "case-followed"
         lines.append(ask.say(key, number=case.id, unit=case.unit, event=event, on=case.event_on))
     return lines
 

@@ -30,6 +30,8 @@ class Clock:
     state: State
     due: date
     jurisdiction: str
+    advise_by: date
+    not_before: date | None
 
 
 def label(case: int) -> str:
@@ -70,6 +72,15 @@ async def followers(parent: int) -> list[Case]:
     return [_case(row) for row in rows]
 
 
+async def running() -> list[int]:
+    """The cases with something left to do, oldest first."""
+    rows = await fetch(
+        "SELECT c.id FROM casefile c WHERE c.state = 'open' AND EXISTS (SELECT 1 FROM term t JOIN obligation o"
+        " ON o.term_id = t.id WHERE t.case_id = c.id AND o.state NOT IN ('closed', 'cancelled')) ORDER BY c.id"
+    )
+    return [int(row["id"]) for row in rows]
+
+
 async def under(
     trees: Sequence[str], units: Sequence[int], limit: int, *, everything: bool = False, hidden: Sequence[str] = ()
 ) -> list[Case]:
@@ -95,25 +106,37 @@ async def under(
     return [_case(row) for row in rows]
 
 
-async def change(case: Case) -> bool:
-    """Write a case's dates, if nobody changed it meanwhile: `version` is the one that was read."""
+async def change(case: Case, *, news: bool = True) -> bool:
+    """Write a case's dates, if nobody changed it meanwhile: `version` is the one that was read.
+
+    The unit is told of each version; without `news` it stays the one it is.
+    """
     return await execute(
         "UPDATE casefile SET event_on = :event_on, named_on = :named_on, document = :document, subject = :subject,"
-        " pauses = :pauses, state = :state, version = version + 1 WHERE id = :id AND version = :version",
+        " pauses = :pauses, state = :state, version = version + :news WHERE id = :id AND version = :version",
         id=case.id, event_on=case.event_on, named_on=case.named_on, document=case.document, subject=case.subject,
-        pauses=_spelled(case.pauses), state=case.state, version=case.version,
+        pauses=_spelled(case.pauses), state=case.state, version=case.version, news=int(news),
     ) == 1  # fmt: skip
 
 
 async def clocks(case: int) -> list[Clock]:
     """A case's clocks, the nearest deadline first."""
     rows = await fetch(
-        "SELECT t.id, t.duty, t.due, t.jurisdiction, o.id AS obligation, o.state FROM term t"
+        "SELECT t.id, t.duty, t.due, t.advise_by, t.not_before, t.jurisdiction, o.id AS obligation, o.state FROM term t"
         " JOIN obligation o ON o.term_id = t.id WHERE t.case_id = :case ORDER BY t.due, t.id",
         case=case,
     )
     return [
-        Clock(r["id"], r["duty"], r["obligation"], State(r["state"]), as_date(r["due"]), r["jurisdiction"])
+        Clock(
+            r["id"],
+            r["duty"],
+            r["obligation"],
+            State(r["state"]),
+            as_date(r["due"]),
+            r["jurisdiction"],
+            as_date(r["advise_by"]),
+            as_date(r["not_before"]) if r["not_before"] else None,
+        )
         for r in rows
     ]
 
@@ -141,7 +164,9 @@ async def add_clock(case: int, unit: int, duty: str, rule: EventRule, at: Deadli
         f" VALUES (:term, :unit, 'pending', 1, 0, :now, {_false()}, '[]', '') RETURNING id",
         term=term["id"], unit=unit, now=now,
     )  # fmt: skip
-    return Clock(term["id"], duty, owed["id"], State.PENDING, at.due, rule.jurisdiction)
+    return Clock(
+        term["id"], duty, owed["id"], State.PENDING, at.due, rule.jurisdiction, at.advise_by, at.not_before
+    )  # fmt: skip
 
 
 async def reset_clock(term: int, at: Deadline) -> None:

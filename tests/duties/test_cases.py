@@ -5,8 +5,6 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from duties import cases, clock, obligations, reminding
 from duties.cases import Law, Opening, Recorded
@@ -14,14 +12,13 @@ from duties.clock import Pause
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
 from duties.model import Actor, Evidence, Role, State
-from duties.obligations import Moment
 from duties.reading import shipped
 from duties.registry import EventRule
 from duties.store import case_rows, chains, reading
 from duties.store.database import execute, fetch, transaction
 from duties.store.verifying import silent_changes
 from duties.workdays import WorkCalendar
-from tests.duties.town import CALENDAR, at, enter, fresh, moment, somebody, take_back, told, wave
+from tests.duties.town import CALENDAR, enter, fresh, moment, somebody, take_back, told, wave
 
 LAW = Law(shipped(), CALENDAR)
 RULES = {duty.code: duty.rule for duty in LAW.registry.duties if isinstance(duty.rule, EventRule)}
@@ -178,6 +175,85 @@ async def test_materials_that_come_in_set_the_review_going_again(units: dict[str
     assert found.paused
 
 
+async def test_a_report_taken_back_stops_no_clock_that_somebody_else_set_going(units: dict[str, int]) -> None:
+    review = (await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")).case.id
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, review, date(2026, 9, 7), moment("2026-09-07"))
+    materials = await opened(units, "legality-materials", date(2026, 9, 7), at="2026-09-07", parent=review)
+    async with transaction():
+        await cases.resume(supervisor(units), LAW, review, date(2026, 9, 8), moment("2026-09-08"))
+    before = await dues(review)
+    assert await report(units, materials.clocks[0].obligation_id, "2026-09-09", "2026-09-10") is None
+    async with transaction():
+        await take_back(head(units), moment("2026-09-10"))
+    assert await dues(review) == before
+    assert await verified() == []
+
+
+async def test_an_objection_sent_back_and_made_again_keeps_its_review(units: dict[str, int]) -> None:
+    done = await opened(units)
+    right, _ = await objection(done.case.id)
+    review = await report(units, right, "2026-09-28", "2026-09-29")
+    assert review is not None
+    for day, moved in (("2026-09-28", None), ("2026-09-30", date(2026, 10, 15))):
+        async with transaction():
+            await obligations.give_back(supervisor(units), right, "缺附件", moment("2026-09-30"))
+        again = await report(units, right, day, "2026-09-30")
+        assert (again.case.id, again.clocks[0].deadline.due) == (review.case.id, moved) if again else moved is None
+    assert await dues(review.case.id) == {"objection-review": date(2026, 10, 15)}
+    assert await verified() == []
+
+
+async def test_an_event_is_not_moved_behind_the_notice_that_stopped_its_clock(units: dict[str, int]) -> None:
+    review = (await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")).case.id
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, review, date(2026, 9, 7), moment("2026-09-07"))
+    with pytest.raises(RefusedError) as refused:
+        async with transaction():
+            await cases.amend(supervisor(units), LAW, review, moment("2026-09-09"), event_on=date(2026, 9, 8))
+    assert refused.value.key == "refused-pause-before"
+
+
+LONGER = """
+[2026]
+notice = [{ title = "国务院办公厅关于延长2026年国庆节假期的通知", issued = 2026-09-22 }]
+holiday = [
+    { name_zh = "国庆节", name_en = "National Day", first = 2026-10-01, last = 2026-10-15, work = [2026-09-20] },
+]
+"""
+
+
+async def test_another_calendar_moves_the_cases_that_reach_into_it_and_no_other(
+    units: dict[str, int], tmp_path: Path
+) -> None:
+    opinion, task = await opened(units), await opened(units, "assignment", by=date(2026, 10, 15))
+    closed = await opened(units, "decision-publication", actor=head(units))
+    review = await opened(units, REVIEW, date(2026, 9, 18), unit="justice")
+    async with transaction():
+        await cases.withdraw(supervisor(units), LAW, closed.case.id, "登记有误", moment("2026-09-21"))
+        await cases.pause(supervisor(units), LAW, review.case.id, date(2026, 9, 21), moment("2026-09-21"))
+    (tmp_path / "longer.toml").write_text(LONGER, encoding="utf-8")
+    law = Law(LAW.registry, WorkCalendar.load(tmp_path / "longer.toml"))
+    for _ in range(2):
+        for number in await case_rows.running():
+            async with transaction():
+                await cases.rearranged(law, number, moment("2026-09-23"))
+    assert await dues(opinion.case.id) == {
+        OPINION: date(2026, 10, 19), "opinion-letter-objection": date(2026, 10, 16),
+    }  # fmt: skip
+    (clock_,) = await case_rows.clocks(task.case.id)
+    assert (clock_.due, clock_.advise_by) == (date(2026, 10, 15), date(2026, 9, 30))
+    for case, actions, version in (
+        (opinion, ["open", "calendar"], 2), (task, ["open", "calendar"], 1), (closed, ["open", "withdraw"], 2),
+        (review, ["open", "pause"], 2),
+    ):  # fmt: skip
+        assert [line["action"] for line in await chains.history(StreamRef("case", case.case.id))] == actions
+        found = await case_rows.found(case.case.id)
+        assert found is not None
+        assert found.version == version  # each version is told once
+    assert await verified() == []
+
+
 async def test_an_objection_opens_its_review_on_the_supervisors_side(units: dict[str, int]) -> None:
     done = await opened(units)
     objection = next(one for one in done.clocks if one.duty.code == "opinion-letter-objection")
@@ -284,40 +360,3 @@ async def test_reminders_aim_at_the_cautious_day_and_end_with_the_report(units: 
         "SELECT rung FROM reminder WHERE obligation_id = :id AND NOT superseded", id=clocks[OPINION].obligation_id
     )
     assert "T-1" in {row["rung"] for row in raised}
-
-
-DAYS = st.dates(date(2026, 3, 1), date(2026, 8, 31))
-
-
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-async def test_however_a_case_was_changed_its_deadline_is_that_of_what_is_known_now(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
-    folder: Path = tmp_path_factory.mktemp("chain")
-    async with fresh(f"sqlite://{folder}/cases.db"):
-        units = await entered()
-        today = date(2026, 9, 1)
-        now = Moment(at(today.isoformat()), today, "test")
-        on = data.draw(DAYS)
-        number = (await opened(units, REVIEW, on, unit="justice", at=today.isoformat())).case.id
-        pauses: list[Pause] = []
-        for _ in range(data.draw(st.integers(1, 5))):
-            case = await case_rows.found(number)
-            assert case is not None
-            step = data.draw(st.sampled_from(["amend", "pause", "resume"]))
-            first = max([on, *(pause.received for pause in pauses)])
-            day = data.draw(st.dates(first, today)) if first <= today else today
-            async with transaction():
-                if step == "pause" and not case.paused:
-                    noticed = day
-                    await cases.pause(supervisor(units), LAW, number, noticed, now)
-                    received = data.draw(st.dates(noticed, today))
-                    await cases.resume(supervisor(units), LAW, number, received, now)
-                    pauses.append(Pause(noticed, received))
-                elif step == "amend" and (earlier := on - timedelta(days=data.draw(st.integers(0, 20)))) != on:
-                    on = earlier
-                    await cases.amend(supervisor(units), LAW, number, now, event_on=on)
-        expected = clock.deadline(RULES[REVIEW], on, WorkCalendar.shipped(), pauses=pauses)
-        assert (await dues(number))[REVIEW] == expected.due
-        assert await verified() == []
