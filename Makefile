@@ -11,7 +11,7 @@ LOCK   := pip compile --quiet --universal --python-version 3.11 --no-annotate --
 # A virtual environment whose Python is gone holds nothing, whatever its stamps say.
 $(shell test -x $(BIN)/python || rm -f .venv/.installed .venv/.installed-dev)
 
-.PHONY: demo test test-sdk test-matrix fuzz check bench lock
+.PHONY: demo test test-sdk test-matrix fuzz year year-city check bench lock
 .DEFAULT_GOAL := test
 
 demo: .venv/.installed
@@ -37,6 +37,15 @@ test-matrix: .venv-matrix/.installed
 # What `make test` does with a few examples of nonsense, with very many.
 fuzz: .venv/.installed-dev
 	@$(BIN)/python -m pytest tests/adapters/test_fuzz.py --hypothesis-profile=fuzz
+
+# What `make test` lives through once: twenty years of people drawn anew, on both databases. SEEDS=7 takes one of them.
+SEEDS  ?= $(shell seq -s, 1 20)
+year: .venv/.installed-dev
+	@DUBAN_YEAR_SEEDS=$(SEEDS) DUBAN_YEAR_DATABASES=sqlite,postgresql $(BIN)/python -m pytest tests/bot/test_year.py
+
+# One year of all units of the sample city.
+year-city: .venv/.installed-dev
+	@DUBAN_YEAR_UNITS=city $(BIN)/python -m pytest -n0 tests/bot/test_year.py
 
 bench: .venv/.installed-dev
 	@$(BIN)/python -m $(if $(wildcard bench/run.py),bench.run,bench)

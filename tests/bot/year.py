@@ -1,69 +1,128 @@
-"""A year in the life of eight units: who answers how, and a second set of books kept in plain Python.
+"""A year in the life of a city: who answers how, and a second set of books kept in plain Python.
 
-The books know what is owed from the rules alone, and what became of it from what the people here said and were
-answered. They never ask the database for a state: the test compares the two.
+The books know what is owed from the registry's files, counted by hand (tests/almanac.py), and what became of it from
+what the people here said and were answered. They never ask the product for a day or the database for a state: the test
+compares the two.
 """
 
+import hashlib
+import os
 import random
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
-from duties.escalation import STARTS, allowed
-from duties.model import Force, State
+from bot.app import Bot, Law
+from duties.model import State
 from duties.paper import Paper
-from duties.registry import CountedRule, Duty, EventRule
-from duties.schedule import terms
+from duties.roster import Roster
 from duties.store.database import fetch
-from tests.bot.play import LAW, SAMPLE, Play
+from tests import almanac
+from tests.almanac import DAY, RIGHTS, Almanac, Spell
+from tests.bot.play import SAMPLE, ZONE, Play
 
-DAY = timedelta(days=1)
 FIRST, LAST = date(2026, 1, 1), date(2027, 3, 31)
 HORIZON = timedelta(days=400)
 CITY, PREFECTURE = "cjs-justice-supervisor", "cjz-justice-supervisor"
-UNITS = (
+FILE: Mapping[str, Mapping[str, Any]] = {unit["code"]: unit for unit in almanac.read("roster/changji.toml")["unit"]}
+EIGHT = (
     "cjz-gov", "cjz-justice", "cjs-gov", "cjs-office", "cjs-justice", "cjs-urban", "cjs-water", "cjs-yushugou",
 )  # fmt: skip
-ROSTER = replace(SAMPLE, units=tuple(unit for unit in SAMPLE.units if unit.code in UNITS))
-NAMES = {unit.code: unit.name for unit in ROSTER.units}
-CITY_UNITS = tuple(code for code in UNITS if code.startswith("cjs-"))
+WHOLE = os.environ.get("DUBAN_YEAR_UNITS") == "city"
+UNITS = tuple(code for code in FILE if code in EIGHT or (WHOLE and code.startswith("cjs-")))
+NEW = "cjs-tourism"
+"""A bureau founded on a day in spring, and abolished in autumn."""
+FOUNDED, ABOLISHED = date(2026, 5, 1), date(2026, 11, 30)
+NEW_FILE: Mapping[str, Any] = tomllib.loads("""
+code = "cjs-tourism"
+name = "昌吉市文化旅游局"
+level = "county"
+parent = "cjs-gov"
+tags = ["department", "enforcement"]
+from = 2026-05-01
+posts = [
+    { role = "head", person = "cjs-tourism-head", name = "昌吉市文旅局负责人" },
+    { role = "officer", person = "cjs-tourism-officer", name = "昌吉市文旅局经办人" },
+]
+""")
+NAMES = {code: str(FILE[code]["name"]) for code in UNITS} | {NEW: str(NEW_FILE["name"])}
+CITY_UNITS = tuple(code for code in (*UNITS, NEW) if code.startswith("cjs-"))
+NEXT_YEAR: Mapping[str, Any] = tomllib.loads("""
+[2027]
+notice = [{ title = "国务院办公厅关于2027年部分节假日安排的通知", issued = 2026-11-10 }]
+holiday = [
+    { name_zh = "元旦", name_en = "New Year's Day", first = 2027-01-01, last = 2027-01-03 },
+    { name_zh = "春节", name_en = "Spring Festival", first = 2027-02-05, last = 2027-02-11, work = [2027-01-30, 2027-02-20] },
+    { name_zh = "清明节", name_en = "Tomb-Sweeping Day", first = 2027-04-03, last = 2027-04-05 },
+]
+""")  # noqa: E501  as an operator writes it down
+"""An arrangement as it may come in November 2026."""
+
+
+def longer(year: Mapping[str, Any]) -> dict[str, Any]:
+    """The Spring Festival lengthened on short notice, as in 2020."""
+    rows = [{**one, "last": date(2027, 2, 14)} if one["name_zh"] == "春节" else one for one in year["2027"]["holiday"]]
+    return {"2027": {**year["2027"], "holiday": rows}}
+
+
+REPEALED, REPEALED_FROM = "monthly-case-publication", date(2026, 9, 30)
+"""A duty whose document lapses, and its last day."""
 OPEN = frozenset({State.PENDING, State.ACKNOWLEDGED, State.RETURNED})
-RIGHTS = frozenset(
-    duty.code for duty in LAW.registry.duties if isinstance(duty.rule, EventRule) and duty.rule.lapses
-)  # fmt: skip
 Key = tuple[str, str, str]
 """Unit, duty, term."""
 
 
+def roster(*more: Mapping[str, Any]) -> Roster:
+    """The city as an operator's file says it."""
+    known = tuple(unit for unit in SAMPLE.units if unit.code in UNITS)
+    entry = type(SAMPLE.units[0])
+    added = tuple(entry.model_validate({"jurisdiction": "/".join(_jurisdictions("cjs-gov")), **unit}) for unit in more)
+    return Roster("year", hashlib.sha256(repr(more).encode()).hexdigest(), known + added)
+
+
 @dataclass
 class Owed:
-    """One unit's share of a term, as the books have it."""
+    """One unit's share of a term, as the books have it. `aim` is the day that reminders aim at."""
 
     unit: str
-    duty: Duty
+    duty: str
     label: str
     opens: date
     due: date
-    force: Force
+    aim: date
+    force: str
     target: int = 1
     state: State = State.PENDING
     tally: int = 0
     done_on: date | None = None
     until: date | None = None
-    held: list[date] = field(default_factory=list)
+    held: list[tuple[date, int]] = field(default_factory=list)
     act_on: date | None = None
     back: int = 0
     number: int = 0
 
     @property
     def key(self) -> Key:
-        return self.unit, self.duty.code, self.label
+        return self.unit, self.duty, self.label
 
     @property
-    def counted(self) -> CountedRule | None:
+    def about(self) -> Mapping[str, Any]:
+        """The duty, as it stands in the registry's file."""
+        return almanac.duties()[self.duty]
+
+    @property
+    def counted(self) -> Mapping[str, Any] | None:
         """The rule, where something is counted."""
-        return self.duty.rule if isinstance(self.duty.rule, CountedRule) else None
+        return self.about["rule"] if self.about["rule"]["kind"] == "counted" else None
+
+    @property
+    def by_unit(self) -> bool:
+        """Whether the unit itself is what is counted for, and not each of its people."""
+        return self.counted is not None and self.counted.get("per", "unit") == "unit"
 
     @property
     def open(self) -> bool:
@@ -72,59 +131,42 @@ class Owed:
     def late(self, today: date) -> bool:
         return self.open and self.due < today
 
+    def papers(self) -> Sequence[Paper]:
+        """What the law lets a supervisor propose when this is late: regulation 27 to 29, measures 38 and 57."""
+        if self.force != "settled":
+            return ()
+        if self.duty in FOLLOWING:
+            return FOLLOWING[self.duty]
+        supervised = self.about.get("enforcement_supervision", False)
+        return (Paper.URGING, Paper.OPINION) if supervised else (Paper.INTERVIEW, Paper.BULLETIN)
+
+
+FOLLOWING: Mapping[str, Sequence[Paper]] = {
+    "urge-letter-response": (Paper.OPINION,), "opinion-letter-rectification": (Paper.DECISION,),
+    "decision-letter-compliance": (),
+}  # fmt: skip
+STARTS = {
+    Paper.URGING: "urge-letter-response", Paper.OPINION: "opinion-letter-rectification",
+    Paper.DECISION: "decision-letter-compliance",
+}  # fmt: skip
+
 
 def _jurisdictions(unit: str) -> list[str]:
-    return next(str(one.jurisdiction) for one in ROSTER.units if one.code == unit).split("/")
+    told = {**FILE, NEW: NEW_FILE}[unit]
+    return str(told["jurisdiction"]).split("/") if "jurisdiction" in told else _jurisdictions(told["parent"])
 
 
 def _tags(unit: str) -> set[str]:
-    return {str(entry.tag) for one in ROSTER.units if one.code == unit for entry in one.tags}
+    return {"*", *{**FILE, NEW: NEW_FILE}[unit].get("tags", ())}
 
 
-def _bound(duty: Duty, jurisdiction: str) -> list[str]:
+def _bound(term: almanac.Term, units: Iterable[str]) -> list[str]:
     """The units that a scope of a duty binds. A joint duty is led by the first of its tags that any unit has."""
-    scope = next(one for one in duty.scope if one.jurisdiction == jurisdiction)
-    there = [unit for unit in UNITS if jurisdiction in _jurisdictions(unit)]
-    by_tag = [[unit for unit in there if tag == "*" or str(tag) in _tags(unit)] for tag in scope.tags]
-    if scope.joint:
-        return next((units for units in by_tag if units), [])
-    return [unit for unit in there if any(unit in units for units in by_tag)]
-
-
-def expanded() -> dict[Key, Owed]:
-    """Everything the rules make these units owe until the last day's horizon: each term once for each unit."""
-    found: dict[Key, Owed] = {}
-    for duty in LAW.registry.duties:
-        for term in sorted(terms(duty, FIRST, LAST + HORIZON + HORIZON), key=lambda one: one.due):
-            if term.opens > LAST + HORIZON:
-                continue
-            rule = duty.rule
-            target = rule.at_least if isinstance(rule, CountedRule) and rule.per != "member" else 1
-            for unit in _bound(duty, term.jurisdiction):
-                one = Owed(unit, duty, term.label, term.opens, term.due, term.force, target)
-                found.setdefault(one.key, one)
-    return found
-
-
-def workday(day: date) -> bool:
-    return LAW.workdays.is_workday(day)
-
-
-def rolled(day: date) -> date:
-    """The working day on which a period that ends on this day ends."""
-    while not workday(day):
-        day += DAY
-    return day
-
-
-def working(on: date, length: int, standing: tuple[date, date] | None = None) -> date:
-    """The day so many working days after another; days on which the clock stands do not count."""
-    day = on
-    while length:
-        day += DAY
-        stands = standing is not None and standing[0] < day <= standing[1]
-        length -= workday(day) and not stands
-    return day
+    there = [unit for unit in units if term.scope["jurisdiction"] in _jurisdictions(unit)]
+    by_tag = [[unit for unit in there if tag in _tags(unit)] for tag in term.scope["tags"]]
+    if term.scope.get("joint"):
+        return next((found for found in by_tag if found), [])
+    return [unit for unit in there if any(unit in found for found in by_tag)]
 
 
 @dataclass(frozen=True)
@@ -146,7 +188,7 @@ class Temper:
 
 
 ON_LEAVE = ((date(2026, 3, 16), date(2026, 4, 30)), (date(2026, 9, 14), date(2026, 11, 4)))
-TEMPERS = {
+KNOWN_TEMPERS = {
     "cjs-urban": Temper((-12, -1), 1.0, 1.3),
     "cjs-justice": Temper((-8, 0), 0.7, 1.2),
     "cjs-water": Temper((1, 45), 0.3, 0.7, backdates=0.3),
@@ -155,21 +197,87 @@ TEMPERS = {
     "cjs-office": Temper(None),
     "cjz-gov": Temper(None),
     "cjz-justice": Temper((-3, 30), 0.4, 1.0, backdates=0.2),
+    NEW: Temper((-6, 4), 0.8, 1.5, away=((ABOLISHED + DAY, LAST),)),
 }
+TEMPERS = {code: KNOWN_TEMPERS.get(code) or KNOWN_TEMPERS[EIGHT[2 + nth % 6]] for nth, code in enumerate((*UNITS, NEW))}
+"""Of the whole city, every further unit is like one of the eight."""
 
 
 class Books:
     """What is owed and what became of it. `night` is what happens by itself when a day begins."""
 
     def __init__(self) -> None:
-        self.owed = expanded()
+        self.almanac = Almanac()
+        self.owed: dict[Key, Owed] = {}
         self.numbers: dict[int, Owed] = {}
+        self.units = list(UNITS)
+        self.events: dict[str, Event] = {}
+        self.over = False
+        """Whether the new unit was abolished."""
+        self.repealed: date | None = None
+        self.points: dict[str, int] = {}
+        """In hundredths, by unit."""
+        for term in sorted(almanac.terms(FIRST, LAST + HORIZON + HORIZON), key=lambda one: one.due):
+            if term.opens <= LAST + HORIZON:
+                self._owe(term, _bound(term, self.units))
+
+    def _owe(self, term: almanac.Term, units: Iterable[str]) -> None:
+        """A term, once for each unit: of two scopes that bind one, the first due is what it owes."""
+        rule = almanac.duties()[term.duty]["rule"]
+        target = rule["at_least"] if rule["kind"] == "counted" and rule.get("per", "unit") != "member" else 1
+        for unit in units:
+            aim = self.almanac.before(term.due)
+            one = Owed(unit, term.duty, term.label, term.opens, term.due, aim, term.scope["force"], target)
+            self.owed.setdefault(one.key, one)
+
+    def founded(self) -> None:
+        """A new unit owes what is due from its first day on, and of what is counted its share by months."""
+        self.units.append(NEW)
+        for term in sorted(almanac.terms(FOUNDED, LAST + HORIZON + HORIZON), key=lambda one: one.due):
+            if term.opens <= LAST + HORIZON and not self._over(term.duty, term.opens, term.due):
+                self._owe(term, [unit for unit in _bound(term, self.units) if unit == NEW])
+        for one in self.owed.values():
+            if one.unit == NEW and one.target > 1 and one.opens < FOUNDED:
+                one.target = -(-one.target * (13 - FOUNDED.month) // 12)
+
+    def abolished(self) -> None:
+        """What is due after a unit's last day it owes no longer; what was not given to it yet, never."""
+        self.over = True
+        for one in self.owed.values():
+            if one.open and self._gone(one):
+                one.state = State.CANCELLED
+
+    def _gone(self, one: Owed) -> bool:
+        """Due after the unit's last day. Of what is planned of a repealed duty, people decide."""
+        left_to_people = one.duty == REPEALED and one.due > REPEALED_FROM
+        return self.over and one.unit == NEW and one.due > ABOLISHED and not left_to_people
+
+    def repeal(self, today: date) -> None:
+        """What was planned stays until people decide; nothing new is planned."""
+        self.repealed = today
+
+    def arranged(self, year: Mapping[str, Any], today: date) -> None:
+        """The days of next year are known: reminders move, and the days of the cases that reach into it."""
+        self.almanac = Almanac(year)
+        for case in self.events:
+            self.recount(case, today)
+        for one in self.owed.values():
+            if not one.label.startswith("C"):
+                one.aim = self.almanac.before(one.due)
+
+    def _over(self, duty: str, opens: date, due: date) -> bool:
+        """Whether a term would have been planned after the registry said that its duty had ended."""
+        return (
+            duty == REPEALED and self.repealed is not None
+            and opens >= self.repealed + HORIZON and due > REPEALED_FROM
+        )  # fmt: skip
 
     async def learn(self) -> None:
         """Look up the numbers that people would read in their messages."""
         for row in await fetch(
             "SELECT o.id, u.code, t.duty, t.label FROM obligation o JOIN term t ON t.id = o.term_id"
-            " JOIN unit u ON u.id = o.unit_id"
+            " JOIN unit u ON u.id = o.unit_id WHERE o.id > :last",
+            last=max(self.numbers, default=0),
         ):
             one = self.owed.get((row["code"], row["duty"], row["label"]))
             assert one is not None, f"nobody made {row} owed"
@@ -180,26 +288,55 @@ class Books:
         """Waivers end, rights that were not used lapse."""
         for one in self.owed.values():
             if one.state == State.WAIVED and one.until is not None and one.until < today:
-                one.state = State.PENDING
-            if one.open and one.duty.code in RIGHTS and one.due < today:
+                one.state = State.CANCELLED if self._gone(one) else State.PENDING
+            if one.open and one.duty in RIGHTS and one.due < today:
                 one.state = State.CANCELLED
 
-    def now(self, today: date, units: Iterable[str] = UNITS) -> list[Owed]:
+    def planned(self, today: date) -> list[Owed]:
+        """What is in the database by a day."""
+        return [
+            one for one in self.owed.values()
+            if one.opens <= today + HORIZON and not self._over(one.duty, one.opens, one.due)
+            and not (one.unit == NEW and one.state == State.CANCELLED and not one.number)
+        ]  # fmt: skip
+
+    def now(self, today: date, units: Iterable[str] = (*UNITS, NEW)) -> list[Owed]:
         """What has opened for these units, of the units' order."""
         wanted = set(units)
         return [one for one in self.owed.values() if one.unit in wanted and one.opens <= today]
 
-    def starts(self, case: str, unit: str, duty: str, on: date, due: date) -> None:
-        """A clock of a case."""
-        found = LAW.registry.duty(duty)
-        assert isinstance(found.rule, EventRule)
-        one = Owed(unit, found, f"C{case}", on, due, found.rule.force)
-        self.owed[one.key] = one
-        if duty in RIGHTS and due < on:
-            one.state = State.CANCELLED
+    def starts(self, case: str, unit: str, duty: str, event: "Event", today: date) -> None:
+        """The clocks of an event, counted by hand."""
+        self.events[case] = event
+        for code in almanac.started_with(duty):
+            rule = almanac.duties()[code]["rule"]
+            one = Owed(unit, code, f"C{case}", event.on, event.on, event.on, rule.get("force", "settled"))
+            self.owed[one.key] = one
+        self.recount(case, today)
+
+    def recount(self, case: str, today: date) -> None:
+        """The days of a case, from what is known of it now. A right whose day is past is over; else it runs."""
+        event = self.events[case]
+        for one in self.of_case(case):
+            named = event.named if one.about["rule"].get("named_day", "none") != "none" else None
+            found = almanac.counted(self.almanac, one.duty, event.on, named, event.spells)
+            one.opens, one.due, one.aim = event.on, found.due, found.aim
+            if one.duty in RIGHTS and one.state in (*OPEN, State.CANCELLED) and not event.withdrawn:
+                gone = one.due < today
+                one.state = State.CANCELLED if gone else one.state if one.open else State.PENDING
 
     def of_case(self, case: str) -> list[Owed]:
         return [one for one in self.owed.values() if one.label == f"C{case}"]
+
+
+@dataclass
+class Event:
+    """What is known of a case."""
+
+    on: date
+    named: date | None = None
+    spells: list[Spell] = field(default_factory=list)
+    withdrawn: bool = False
 
 
 class Life(Play):
@@ -210,13 +347,35 @@ class Life(Play):
     today: date
     unread: dict[str, int]
     serial: int = 0
+    folder: Path
+    subscribed: bool = False
+    standing_in: tuple[str, date, date] = ("", date.max, date.min)
     cases: dict[str, str]
+    reviews: dict[str, str]
+    """The case of the review, by the term of the objection."""
+    parents: dict[str, str]
+    """The case that waits for materials, by their term."""
     letters: dict[str, tuple[str, Owed]]
     """Letters signed and not yet served: the paper, and what it is about."""
 
-    def begin(self, seed: int) -> None:
+    async def restart(self, law: Law) -> None:
+        """The bot is stopped, and started with another registry or calendar."""
+        await self.bot.delivery.close()
+        self.bot = Bot(law, {self.adapter.connection: self.adapter}, lambda: self.now, zone=ZONE)
+        await self.bot.step()
+
+    def recipients(self, one: Owed, audience: str, supervisor: str) -> set[str]:
+        """Who may be told of something: the post's holder, and whoever stands in for them."""
+        unit, since, until = self.standing_in
+        acting = (
+            {f"{unit}-officer"} if (one.unit, audience) == (unit, "head") and since <= self.today <= until else set()
+        )
+        return acting | {f"{supervisor if audience == 'supervisor' else one.unit}-{audience}"}
+
+    def begin(self, seed: int, folder: Path) -> None:
+        self.folder = folder
         self.books, self.rng, self.unread = Books(), random.Random(seed), {}
-        self.cases, self.letters = {}, {}
+        self.cases, self.letters, self.reviews, self.parents = {}, {}, {}, {}
 
     async def tells(self, who: str, text: str, *expected: str) -> str:
         """Somebody writes, and is answered as expected."""
@@ -265,7 +424,7 @@ class Life(Play):
                     one.state = State.ACKNOWLEDGED
 
     def _time_has_come(self, one: Owed, temper: Temper) -> bool:
-        if one.duty.code in RIGHTS and one.act_on is None:
+        if one.duty in RIGHTS and one.act_on is None:
             return False
         if one.act_on is None and temper.reports is not None:
             one.act_on = one.due + self.rng.randint(*temper.reports) * DAY
@@ -278,17 +437,36 @@ class Life(Play):
         if self.rng.random() < temper.backdates:
             done_on -= self.rng.randint(1, 12) * DAY
         shown = f"昌字〔2026〕{self.next_number()}号 {done_on} https://cj.example/{self.serial} 会议记录"
-        if one.duty.may_be_empty and self.rng.random() < 0.3:
+        if one.about.get("may_be_empty") and self.rng.random() < 0.3:
             shown, done_on = "本期无", self.today
         answer = await self.tells(who, f"完成 #{one.number} {shown}", "已报结", f"#{one.number}")
         one.state, one.done_on = State.REPORTED, done_on
-        if one.duty.code == "opinion-letter-objection":
-            number = _number(r"已自动立案：个案(\d+)", answer)
-            self.books.starts(number, "cjs-justice", "objection-review", done_on, rolled(done_on + 15 * DAY))
-            await self.books.learn()
+        if one.duty == "opinion-letter-objection":
+            await self._followed(one, done_on, answer)
+        elif one.duty == "legality-materials":
+            self._materials(one, done_on)
         elif self.rng.random() < 0.05:
             await self.tells(who, "撤回", "已撤回", f"#{one.number}")
             one.state, one.done_on, one.act_on = before, None, self.today + 2 * DAY
+
+    def _materials(self, one: Owed, on: date) -> None:
+        """What was missing is here: the clock of the review goes on."""
+        review = self.parents.get(one.label)
+        if review is not None and self.books.events[review].spells[-1][1] > self.today:
+            noticed, _ = self.books.events[review].spells[-1]
+            self.books.events[review].spells[-1] = (noticed, max(noticed, on))
+            self.books.recount(review, self.today)
+
+    async def _followed(self, one: Owed, on: date, answer: str) -> None:
+        """An objection that is reported opens its review; one that is reported again begins it anew."""
+        review = self.reviews.get(one.label)
+        if review is None:
+            review = self.reviews[one.label] = _number(r"已自动立案：个案(\d+)", answer)
+            self.books.starts(review, "cjs-justice", "objection-review", Event(on), self.today)
+            await self.books.learn()
+        else:
+            self.books.events[review].on = on
+            self.books.recount(review, self.today)
 
     async def _blundered(self, one: Owed) -> None:
         """What people get wrong changes nothing."""
@@ -309,37 +487,35 @@ class Life(Play):
             assert await states() == before, f"{self.today} {one.key}: {text!r}\n{answer}"
 
     async def _counted(self, one: Owed, temper: Temper) -> None:
-        rule = one.counted
-        assert rule is not None
         if not one.open or temper.reports is None:
             return
-        chance = temper.eager * (one.target if rule.per == "unit" else 2) / 240
+        chance = temper.eager * (one.target if one.by_unit else 2) / 240
         on = self.today
         if one.due < self.today:
             chance, on = 0.1, one.due - self.rng.randint(0, 60) * DAY
         if self.rng.random() >= chance:
             return
         who = f"{one.unit}-officer"
-        if rule.per != "unit":
+        if not one.by_unit:
             await self._attested(one, who)
             return
         held = self.next_number()
         text = f"计数 #{one.number} {on} 会议：会议{held} 专题学习之{held}"
         await self.tells(who, text, "已计数", f"#{one.number}")
-        one.tally += 1
-        one.held.append(on)
-        if one.tally >= one.target:
-            one.state, one.done_on = State.REPORTED, max(one.held)
+        self._count(one, on, 1)
 
     async def _attested(self, one: Owed, who: str) -> None:
         if one.due < self.today:
             return  # attested as of today, which lies outside the term
         did = 8 if one.back else self.rng.choice((7, 8))
         await self.tells(who, f"完成 #{one.number} 应训8人，达标{did}人", "已记录")
-        one.held.append(self.today)
-        if did == 8:
-            one.tally = one.target
-            one.state, one.done_on = State.REPORTED, max(one.held)
+        self._count(one, self.today, one.target - one.tally if did == 8 else 0)
+
+    def _count(self, one: Owed, on: date, amount: int) -> None:
+        one.tally += amount
+        one.held.append((on, amount))
+        if one.tally >= one.target:
+            one.state, one.done_on = State.REPORTED, max(on for on, _ in one.held)
 
     # What supervisors do.
 
@@ -360,15 +536,22 @@ class Life(Play):
                 elif chance < 0.8 and one.back < 2 and self._returnable(one):
                     await self.tells(who, f"退回 #{one.number} 附件不全", "已退回", f"#{one.number}")
                     one.state, one.done_on, one.back = State.RETURNED, None, one.back + 1
+                    self._uncount(one)
                     one.act_on = self.today + self.rng.randint(1, 15) * DAY
+
+    def _uncount(self, one: Owed) -> None:
+        """What completed it, the last that was held, counts no longer."""
+        counts = [(on, nth) for nth, (on, amount) in enumerate(one.held) if amount]
+        if counts:
+            one.tally -= one.held.pop(max(counts)[1])[1]
 
     def _returnable(self, one: Owed) -> bool:
         """What was counted or objected after its time could not be done again."""
-        return not (one.counted or one.duty.code in RIGHTS) or one.due > self.today + 7 * DAY
+        return not (one.counted or one.duty in RIGHTS) or one.due > self.today + 7 * DAY
 
     async def waived(self) -> None:
         """Something of a silent unit is let off, for good or until a day; something let off is owed again."""
-        candidates = [one for one in self.seen_by(CITY) if one.open and one.duty.code not in RIGHTS]
+        candidates = [one for one in self.seen_by(CITY) if one.open and one.duty not in RIGHTS]
         if not candidates:
             return
         one = self.rng.choice(candidates)
@@ -389,12 +572,12 @@ class Life(Play):
         """Drafted where the law allows it and refused where not; signed; served a week later."""
         for number, (paper, one) in list(self.letters.items()):
             await self._served(number, paper, one)
-        late = [one for one in self.seen_by(CITY) if one.late(self.today) and one.duty.code not in RIGHTS]
+        late = [one for one in self.seen_by(CITY) if one.late(self.today) and one.duty not in RIGHTS]
         for one in self.rng.sample(late, min(3, len(late))):
             await self._drafted(one)
 
     async def _drafted(self, one: Owed) -> None:
-        offered = allowed(one.duty, one.force)
+        offered = one.papers()
         for paper, word in WORDS.items():
             if paper not in offered and self.rng.random() < 0.3:
                 answer = await self.tells(CITY, f"拟稿 {word} #{one.number}", "台账号")
@@ -426,27 +609,18 @@ class Life(Play):
         case = _number(r"已自动立案：个案(\d+)", answer)
         row = (await fetch("SELECT named_on FROM letter WHERE id = :id", id=int(number)))[0]
         named = date.fromisoformat(str(row["named_on"])) if row["named_on"] else None
-        self.clocks(case, one.unit, duty, self.today, named)
+        await self.clocks(case, one.unit, duty, Event(self.today, named))
+
+    async def clocks(self, case: str, unit: str, duty: str, event: Event) -> None:
+        self.books.starts(case, unit, duty, event, self.today)
         await self.books.learn()
 
-    def clocks(self, case: str, unit: str, duty: str, on: date, named: date | None = None) -> None:
-        """The clocks of an event, counted by hand."""
-        for code, due in due_days(duty, on, named):
-            if (unit, code, f"C{case}") in self.books.owed:
-                self.books.owed[unit, code, f"C{case}"].due = due
-                self.books.owed[unit, code, f"C{case}"].opens = on
-            else:
-                self.books.starts(case, unit, code, on, due)
-                if code in RIGHTS and due < self.today:
-                    self.books.owed[unit, code, f"C{case}"].state = State.CANCELLED
-
-    async def opened(self, who: str, text: str, unit: str, duty: str, on: date) -> str:
+    async def opened(self, who: str, text: str, unit: str, duty: str, event: Event) -> str:
         """A case in one breath; its number."""
         await self.tells(who, f"立案 {text}", "请核对")
         answer = await self.tells(who, "确认", "已立案")
         case = _number(r"已立案：个案(\d+)", answer)
-        self.clocks(case, unit, duty, on)
-        await self.books.learn()
+        await self.clocks(case, unit, duty, event)
         return case
 
 
@@ -454,23 +628,6 @@ WORDS = {
     Paper.URGING: "督办函", Paper.OPINION: "意见书", Paper.DECISION: "决定书", Paper.INTERVIEW: "约谈",
     Paper.BULLETIN: "通报",
 }  # fmt: skip
-
-
-def due_days(duty: str, on: date, named: date | None = None) -> Iterator[tuple[str, date]]:
-    """The last days of what an event starts, from the texts: thirty days, fifteen days, ten working days."""
-    if duty == "opinion-letter-rectification":
-        last = rolled(on + 30 * DAY)
-        yield duty, min(named, last) if named else last
-        yield "opinion-letter-objection", rolled(on + 15 * DAY)
-    elif duty == "urge-letter-response":
-        yield duty, named or working(on, 10)
-    elif duty == "licence-penalty-publication":
-        yield duty, working(on, 7)
-    elif duty == "legality-review":
-        yield duty, working(on, 15)
-    else:
-        assert named is not None
-        yield duty, named
 
 
 def _number(pattern: str, answer: str) -> str:

@@ -290,6 +290,12 @@ async def test_a_right_already_past_when_its_letter_is_recorded_is_over_at_once(
     assert await verified() == []
 
 
+async def test_a_right_recorded_on_its_last_day_can_be_used_that_day(units: dict[str, int]) -> None:
+    done = await opened(units, on=date(2026, 9, 4), at="2026-09-20")
+    assert (await dues(done.case.id))["opinion-letter-objection"] == date(2026, 9, 20)
+    assert (await objection(done.case.id))[1] == State.PENDING
+
+
 async def test_a_right_lapses_or_runs_again_with_the_corrected_day(units: dict[str, int]) -> None:
     case = (await opened(units, on=date(2026, 9, 1))).case.id
     for on, standing in ((date(2026, 9, 11), State.PENDING), (date(2026, 9, 2), State.CANCELLED)):
