@@ -605,6 +605,7 @@ async def _day(life: Life, watch: Watch) -> None:
         return
     if today in EVENTS:
         await EVENTS[today](life)
+        await watch.told()
     for unit in TEMPERS:
         await life.answered(unit)
     if today.weekday() == 2:

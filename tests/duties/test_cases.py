@@ -18,6 +18,7 @@ from duties.store import case_rows, chains, reading
 from duties.store.database import execute, fetch, transaction
 from duties.store.verifying import silent_changes
 from duties.workdays import WorkCalendar
+from tests import almanac
 from tests.duties.town import CALENDAR, enter, fresh, moment, somebody, take_back, told, wave
 
 LAW = Law(shipped(), CALENDAR)
@@ -154,6 +155,28 @@ async def test_while_a_clock_stands_nobody_is_late_and_after_it_the_days_are_giv
     given = CALENDAR.between(date(2026, 9, 7), date(2026, 9, 11))
     assert (await dues(number))[REVIEW] == CALENDAR.add(before, given)
     assert await verified() == []
+
+
+async def test_every_standstill_of_a_clock_is_given_back(units: dict[str, int]) -> None:
+    number = (await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")).case.id
+    spells = [(date(2026, 9, 3), date(2026, 9, 7)), (date(2026, 9, 10), date(2026, 9, 15))]
+    for noticed, received in spells:
+        async with transaction():
+            await cases.pause(supervisor(units), LAW, number, noticed, moment(str(noticed)))
+        async with transaction():
+            await cases.resume(supervisor(units), LAW, number, received, moment(str(received)))
+    by_hand = almanac.counted(almanac.Almanac(), REVIEW, date(2026, 9, 1), spells=spells)
+    assert (await dues(number))[REVIEW] == by_hand.due == date(2026, 9, 29)
+
+
+async def test_what_was_reported_in_a_case_stays_reported_when_it_is_withdrawn(units: dict[str, int]) -> None:
+    done = await opened(units)
+    rectified = next(one for one in done.clocks if one.duty.code == OPINION)
+    await report(units, rectified.obligation_id, "2026-09-21", "2026-09-21")
+    async with transaction():
+        await cases.withdraw(supervisor(units), LAW, done.case.id, "文书撤回", moment("2026-09-22"))
+    states = {one.duty: one.state for one in await case_rows.clocks(done.case.id)}
+    assert states == {OPINION: State.REPORTED, "opinion-letter-objection": State.CANCELLED}
 
 
 async def test_materials_that_come_in_set_the_review_going_again(units: dict[str, int]) -> None:
