@@ -81,8 +81,6 @@ class Watch:
         """After the first wave of a day: who was told of what, when the books are still as they were before it."""
         await self.told()
         await self._nobody_forgotten()
-        if self.life.today.weekday() == 0:
-            await self._same_books()
         self._digests()
 
     async def told(self) -> None:

@@ -115,3 +115,11 @@ def test_checkpoints_speak_on_the_last_working_day_of_their_month(duty: Duty) ->
             assert (touch.day.year, touch.day.month) == (term.due.year, month)
             assert following.month != month
             assert touch.behind == shortfall(duty.rule, month)
+
+
+def test_a_rung_on_the_day_a_term_opens_is_one_of_its_rungs() -> None:
+    due = date(2026, 3, 31)
+    first = min(touch.day for touch in climbed(due))
+    for opens, there in ((first, True), (first + timedelta(days=1), False)):
+        found = touches(DEFAULT, Window(opens, due, due), CALENDAR, due)
+        assert (first in {touch.day for touch in found}) == there
