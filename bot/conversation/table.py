@@ -21,12 +21,14 @@ from bot.conversation import (
     partners,
     questions,
     rates,
+    reporting,
     reports,
     scoring,
     snoozing,
     subscribing,
     supervisor,
     training,
+    undoing,
     waiving,
 )
 from bot.conversation.ask import HOLDERS, Ask, Reply
@@ -98,7 +100,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "report", ("完成", "完成了", "已完成", "报结", "办结", "已办结"), ("done", "report", "complete"), HOLDERS,
-        holder.report, usual=True,
+        reporting.report, usual=True,
     ),
     Command(
         "mine", ("待办", "我的", "我的待办"), ("mine", "todo", "my"), EVERYONE, holder.mine, reads=True, usual=True,
@@ -122,7 +124,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("snooze", ("稍后", "稍后提醒", "待会儿提醒"), ("snooze", "remind me later"), HOLDERS, snoozing.snooze),
     Command("checklist", ("自查",), ("checklist", "self-check"), ACTING, checklist.check),
     Command("detail", ("详情", "查看"), ("detail", "details", "show"), EVERYONE, detail.detail, reads=True, usual=True),
-    Command("undo", ("撤回", "撤销"), ("undo",), ACTING, holder.undo, usual=True),
+    Command("undo", ("撤回", "撤销"), ("undo",), ACTING, undoing.undo, usual=True),
     Command("overdue", ("逾期", "超期"), ("overdue", "late"), EVERYONE, supervisor.overdue, reads=True, usual=True),
     Command("due-week", ("本周到期",), ("due this week", "this week"), EVERYONE, questions.due_week, reads=True),
     Command("due-month", ("本月到期",), ("due this month", "this month"), EVERYONE, questions.due_month, reads=True),
