@@ -69,8 +69,11 @@ def _wanted(slot: EvidenceSlot, one: Kept) -> Iterator[str]:
 def _shared(
     slots: Sequence[EvidenceSlot], filled: Mapping[str, Kept], given: Evidence
 ) -> list[tuple[EvidenceSlot, dict[str, Any]]]:
-    """What each slot that still lacks something takes. Words go to those that want them, else to the first."""
-    lacks = [lack.slot for lack in lacking(slots, list(filled.values()))]
+    """What each slot that still lacks something takes; all, where none does: then it is shown anew.
+
+    Words go to those that want them, else to the first.
+    """
+    lacks = [lack.slot for lack in lacking(slots, list(filled.values()))] or list(slots)
     shared = [(slot, _taken(slot, slots, filled.get(slot.slot, {}), given)) for slot in lacks]
     unused = "" if any(EXEMPT in taken for _, taken in shared) else given.exempt
     if words := " ".join(part for part in (given.note, unused) if part):

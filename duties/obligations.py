@@ -100,8 +100,7 @@ async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: 
     await must_be_answered(one)
     if evidence.done_on and evidence.done_on > at.today:
         raise RefusedError("refused-future", day=evidence.done_on)
-    before = [] if one.state == State.RETURNED else await reading.evidence_of(number)
-    shown = added(by.slots, before, evidence, at.today)
+    shown = added(by.slots, await reading.evidence_of(number), evidence, at.today)
     if lacking(by.slots, shown) or (by.head_confirms and not actor.holds(one.unit_id, Role.HEAD)):
         return await _moved(actor, one, at, "show", State.ACKNOWLEDGED, {"evidence": shown}, evidence=shown)
     done_on = completed_on(shown, at.today)
@@ -206,7 +205,9 @@ async def give_back(
     one = await _found(number)
     await _must_supervise(actor, one, at, "return")
     _must_be(one, State.REPORTED, State.CLOSED)
-    columns: dict[str, Any] = {"reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now}
+    columns: dict[str, Any] = {
+        "reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now, "evidence": [],
+    }  # fmt: skip
     last = [row for row in await reading.counts(number) if row["amount"]][-1:]
     if last:
         columns["tally"] = max(0, one.tally - last[0]["amount"])  # what completed it no longer counts

@@ -18,7 +18,7 @@ from duties import checklist, obligations
 from duties.checklist import is_standing
 from duties.errors import RefusedError
 from duties.evidence import lacking
-from duties.model import OPEN_SHARES, OPEN_STATES, Evidence, Obligation, Role, ShareState, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Evidence, Obligation, Role, ShareState
 from duties.obligations import Done, Reporting
 from duties.registry import Duty, StandingRule
 from duties.store import reading
@@ -165,7 +165,7 @@ async def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, wor
 async def _all_shown(ask: Ask, todo: Sequence[Obligation]) -> bool:
     """Whether nothing is lacking any more: then the word alone makes the report."""
     for one in todo:
-        kept = [] if one.state == State.RETURNED else await reading.evidence_of(one.id)
+        kept = await reading.evidence_of(one.id)
         if not kept or lacking(await wanted(ask, one), kept):
             return False
     return True
@@ -176,7 +176,7 @@ async def _evidence_wanted(ask: Ask, todo: Sequence[Obligation], needs: frozense
         named = [ask.say(f"need-{need}") for need in PARTS if need in needs]
         return _asking(ask, todo, "evidence-wanted-several", n=len(todo), needs=named)
     (one,) = todo
-    kept = [] if one.state == State.RETURNED else await reading.evidence_of(one.id)
+    kept = await reading.evidence_of(one.id)
     named = [slot_named(ask, each.slot, each.needs) for each in lacking(await wanted(ask, one), kept)]
     return _asking(ask, todo, "evidence-wanted", slots=named)
 

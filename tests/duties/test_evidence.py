@@ -73,6 +73,13 @@ def test_what_was_shown_stays_when_more_is_shown() -> None:
     ]
 
 
+def test_what_is_complete_may_be_shown_anew() -> None:
+    kept = after(REPORT, Evidence(number=NUMBER, link=LINK), Evidence(link="https://cj.gov.cn/b", done_on=TODAY))
+    assert [(one.get("number"), one.get("link"), one.get("date")) for one in kept] == [
+        (NUMBER, None, None), (None, "https://cj.gov.cn/b", "2026-01-20"),
+    ]  # fmt: skip
+
+
 def test_a_reason_that_excuses_nothing_is_kept_as_words() -> None:
     (kept,) = after((FILED,), Evidence(number=NUMBER, note="已存档", exempt="免公开：秘密", exempt_from="link"))
     assert kept["note"] == "已存档 免公开：秘密"

@@ -314,6 +314,7 @@ async def test_what_is_shown_bit_by_bit_is_done_on_the_last_day_it_names() -> No
     last = (await shows(Evidence(link="https://a", done_on=date(2026, 2, 3)), day="2026-02-05")).obligation
     assert (last.state, last.done_on, last.backdated) == ("reported", date(2026, 2, 3), True)
     await give_back("2026-02-06")
+    await acknowledge("2026-02-07")
     assert (await shows(Evidence(link="https://b"), day="2026-02-09")).obligation.state == "acknowledged"
     assert await reading.evidence_of(last.id) == [{"slot": "published", "link": "https://b", "shown": "2026-02-09"}]
 
