@@ -381,7 +381,8 @@ async def _opinion_objected(life: Life) -> None:
 async def _legality_paused(life: Life) -> None:
     """Something is missing: the clock stands, and the unit that drafted it owes the rest."""
     number = life.cases["legality"]
-    await life.tells("cjs-justice-officer", f"暂停 个案{number} 今天", "已暂停")
+    await life.tells("cjs-justice-officer", f"暂停 个案{number} 今天", "由哪个单位补正材料")
+    await life.tells("cjs-justice-officer", "仅暂停", "已暂停")
     life.books.events[number].spells.append((life.today, life.today + 366 * DAY))
     life.books.recount(number, life.today)
 
@@ -404,7 +405,8 @@ async def _legality_resumed(life: Life) -> None:
 
 async def _again_paused(life: Life) -> None:
     number = life.cases["again"]
-    await life.tells("cjs-justice-officer", f"暂停 个案{number} 今天", "已暂停")
+    await life.tells("cjs-justice-officer", f"暂停 个案{number} 今天", "由哪个单位补正材料")
+    await life.tells("cjs-justice-officer", "仅暂停", "已暂停")
     life.books.events[number].spells.append((life.today, life.today + 366 * DAY))
     life.books.recount(number, life.today)
 

@@ -436,6 +436,8 @@ class Life(Play):
         done_on = self.today
         if self.rng.random() < temper.backdates:
             done_on -= self.rng.randint(1, 12) * DAY
+        if one.duty == "standing-check":
+            await self._checked(one, who)
         shown = f"昌字〔2026〕{self.next_number()}号 {done_on} https://cj.example/{self.serial} 会议记录"
         if one.about.get("may_be_empty") and self.rng.random() < 0.3:
             shown, done_on = "本期无", self.today
@@ -448,6 +450,14 @@ class Life(Play):
         elif self.rng.random() < 0.05:
             await self.tells(who, "撤回", "已撤回", f"#{one.number}")
             one.state, one.done_on, one.act_on = before, None, self.today + 2 * DAY
+
+    async def _checked(self, one: Owed, who: str) -> None:
+        """Every item has its answer before the whole is reported: the first page item by item, the rest at once."""
+        answer = await self.tells(who, f"自查 #{one.number}", "条")
+        if "全部是" in answer:
+            answer = await self.tells(who, "全部是", "已记")
+        if "一并确认吗" in answer:
+            await self.tells(who, "是", "已记")
 
     def _materials(self, one: Owed, on: date) -> None:
         """What was missing is here: the clock of the review goes on."""
