@@ -14,7 +14,8 @@ from duties.store.verifying import silent_changes
 from tests.bot.play import LAW, ZONE
 from tests.bot.talk import HEAD, OFFICER, PREFECTURE, SUPERVISOR, Row, Talk, begun
 
-NUMBER = "昌市城管〔2026〕3号"
+NUMBER = "昌市城管〔2026〕3号 https://cj.gov.cn/a"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 Both = tuple[tuple[str, str], tuple[str, str]]
 
 
@@ -72,7 +73,7 @@ async def test_of_two_who_answer_the_same_obligation_the_second_hears_who_was_fi
 
 
 async def test_a_supervisor_returns_what_the_head_takes_back(talk: Talk) -> None:
-    await talk.hold([(HEAD, f"完成 #{{report}} {NUMBER}", "已报结")])
+    await talk.hold([(HEAD, f"完成 #{{report}} {SHOWN}", "已报结")])
     returned, undone = await at_once(talk, (SUPERVISOR, "退回 #{report} 缺附件"), (HEAD, "撤回"))
     ends = {"returned": ["report", "return"], "pending": ["report", "undo"]}
     found = await state(talk, "report")
@@ -86,8 +87,8 @@ async def test_a_supervisor_returns_what_the_head_takes_back(talk: Talk) -> None
 
 
 async def test_a_supervisor_closes_what_the_head_reports_again(talk: Talk) -> None:
-    await talk.hold([(HEAD, f"完成 #{{report}} {NUMBER}", "已报结")])
-    closed, again = await at_once(talk, (SUPERVISOR, "销号 #{report}"), (HEAD, f"完成 #{{report}} {NUMBER}"))
+    await talk.hold([(HEAD, f"完成 #{{report}} {SHOWN}", "已报结")])
+    closed, again = await at_once(talk, (SUPERVISOR, "销号 #{report}"), (HEAD, f"完成 #{{report}} {SHOWN}"))
     assert "已销号" in closed
     assert any(words in again for words in ("现为“已报结”", "现为“已销号”"))
     assert (await state(talk, "report"), await acts(talk, "report")) == ("closed", ["report", "close"])
@@ -117,7 +118,7 @@ async def test_a_request_is_answered_once(talk: Talk, said: Both) -> None:
 
 async def test_a_request_is_answered_while_the_unit_reports(talk: Talk) -> None:
     await talk.hold([(OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1")])
-    granted, reported = await at_once(talk, (SUPERVISOR, "同意 申请1"), (HEAD, f"完成 #{{report}} {NUMBER}"))
+    granted, reported = await at_once(talk, (SUPERVISOR, "同意 申请1"), (HEAD, f"完成 #{{report}} {SHOWN}"))
     (row,) = await fetch("SELECT state FROM request")
     if await state(talk, "report") == "waived":
         assert row["state"] == "granted"

@@ -13,7 +13,7 @@ from duties.store.database import fetch
 from tests.bot.play import LAW, ZONE
 from tests.bot.talk import CLOCK, HEAD, OFFICER, SUPERVISOR, Row, Talk, begun, copied, prepare, talking
 
-NUMBER = "昌市城管〔2026〕3号"
+NUMBER = "昌市城管〔2026〕3号 https://cj.gov.cn/a"
 ASSIGNED: tuple[Row, ...] = (
     (SUPERVISOR, "立案 交办 昌吉市城市管理局 限1月20日前 清理执法台账", "请核对"),
     (SUPERVISOR, "确认", "已立案：个案1"),

@@ -19,6 +19,7 @@ from tests.bot.play import LAW, ZONE, at
 from tests.bot.talk import CLOCK, HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, begun, copied, prepare, talking
 
 NUMBER = "昌市城管〔2026〕3号"
+SHOWN = f"{NUMBER} https://cj.gov.cn/a"
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "稍后 #{report}", "您不能代办", "台账号"),
         (SUPERVISOR, "稍后 #{report}", "您不能代办"),
         (SUPERVISOR, "稍后", "您的岗位不能稍后提醒"),
-        (OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),
+        (OFFICER, f"完成 #{{report}} {SHOWN}", "已报结"),
         (OFFICER, "稍后 #{report}", "现为“已报结”"),
         (SUPERVISOR, "退回 #{report} 缺附件", "已退回"),
         (OFFICER, "稍后 #{report}", "已被退回，不能推后"),
@@ -151,7 +152,7 @@ async def test_a_rung_that_comes_meanwhile_waits_for_that_person_and_for_nobody_
 
 
 async def test_what_was_reported_meanwhile_is_not_told_again(either: Talk) -> None:
-    await either.hold([(OFFICER, "稍后 #{report} 2小时", "12:00"), (HEAD, f"完成 #{{report}} {NUMBER}", "已报结")])
+    await either.hold([(OFFICER, "稍后 #{report} 2小时", "12:00"), (HEAD, f"完成 #{{report}} {SHOWN}", "已报结")])
     told = len(either.told(OFFICER))
     await either.go_to("2026-01-04 12:00")
     await either.go_to("2026-01-05 10:00")
@@ -162,7 +163,7 @@ async def test_what_is_sent_back_meanwhile_waits_no_longer(either: Talk) -> None
     await either.hold(
         [
             (OFFICER, "稍后 #{report} 明天", "2026-01-05 10:00"),
-            (HEAD, f"完成 #{{report}} {NUMBER}", "已报结"),
+            (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
             (SUPERVISOR, "退回 #{report} 缺附件", "已退回"),
             (CLOCK, "2026-01-04 11:00"),
         ]

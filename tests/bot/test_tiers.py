@@ -189,7 +189,7 @@ OPEN = (
     (OFFICER, "详情 #{report}", "行政执法年度分析报告"),
     (OFFICER, "签收 #{report}", "已签收"),
     (OFFICER, "完成 #{report}", "请回复"),
-    (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 1月4日", "已报结"),
+    (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 1月4日 https://cj.gov.cn/a", "已报结"),
     (OFFICER, "进展 #{report} 初稿已完成", "已签收并记进展"),
     (OFFICER, "学法 1月4日 行政处罚法", "已计数"),
     (OFFICER, "计数 #{study} 1月4日 行政处罚法", "已计数"),
