@@ -326,10 +326,10 @@ async def may_assign(actor: Actor, one: Obligation, at: Moment) -> None:
     _must_be(one, *OPEN_STATES)
 
 
-async def put_back(actor: Actor, number: int, entry: int, at: Moment) -> Done:
+async def put_back(actor: Actor, number: int, entry: int, at: Moment, told: Mapping[str, Any]) -> Done:
     """撤回: what an entry did is undone, unless what it changed was changed since; then StaleError.
 
-    What partners do does not touch what the lead did, nor one partner what another did.
+    What partners do does not touch what the lead did, nor one partner what another did. `told` stands in the line too.
     """
     line = await chains.entry(entry)
     said = json.loads(line["payload"])
@@ -337,14 +337,14 @@ async def put_back(actor: Actor, number: int, entry: int, at: Moment) -> Done:
     one = await _found(number)
     parts = await _put_back(one, said.get("shares", ()))
     before = said["before"] if LEAD in touched else _standing(one, await reading.evidence_of(one.id))
-    checked = said.get("was", {})
+    checked = said["was"] if "checked" in said else {}
     columns = {**before, **{name: date.fromisoformat(before[name]) for name in DAYS if before[name]}}
     state = State(columns.pop("state"))
     await _must_stay_answered(one, state, parts)
     if state in OPEN_STATES and one.state not in OPEN_STATES:
         columns["planned_at"] = at.now
     answers = await check_rows.of(one.id) if checked else {}
-    payload = {"of": entry, **({"checked": checked} if checked else {})}
+    payload = {"of": entry, **({"checked": checked} if checked else {}), **told}
     done = await _moved(actor, one, at, "undo", state, payload, parts=parts, **columns)
     if await acted_since(line, but=done.entry):
         raise chains.StaleError(f"obligation {one.id} moved")  # while this waited for its turn to write

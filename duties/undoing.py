@@ -4,6 +4,7 @@ Runs inside the caller's transaction and raises RefusedError or StaleError, as t
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -66,10 +67,12 @@ async def take_back(actor: Actor, law: Law, deed: Deed, at: Moment) -> Done:
     """Undo one line, and what it brought about: an answered request waits again, one just made is withdrawn."""
     if not deed.latest:
         raise RefusedError("refused-acted-since", number=deed.obligation)
-    done = await obligations.put_back(actor, deed.obligation, deed.entry, at)
+    requests = _requests(deed)
+    told = {"requests": {str(number): state for number, state in requests.items()}} if requests else {}
+    done = await obligations.put_back(actor, deed.obligation, deed.entry, at, told)
     if deed.action == "approve":
         await _day_back(actor, law, deed, at)
-    await _requests_back(deed)
+    await _requests_back(requests)
     if done.obligation.state in OPEN_STATES and deed.action not in PARTNERS:
         await cases.unfollowed(actor, law, deed.obligation, at)
         await _lapse(law, done, at)
@@ -87,15 +90,19 @@ async def _day_back(actor: Actor, law: Law, deed: Deed, at: Moment) -> None:
     await cases.amend(actor, law, case.id, at, named_on=date.fromisoformat(deed.payload["was"]))
 
 
-async def _requests_back(deed: Deed) -> None:
-    waiting = list(deed.payload.get("moot", ()))
-    if deed.action in ANSWERED and deed.request is not None:
-        waiting.append(deed.request)
-    for number in waiting:
-        if not await request_rows.reopen(number):
+def _requests(deed: Deed) -> dict[int, str]:
+    """What becomes of requests: answered or closed by the deed, they wait again; made by it, they are withdrawn."""
+    found = dict.fromkeys(deed.payload.get("moot", ()), request_rows.OPEN)
+    if deed.request is not None and deed.action in ANSWERED | ASKED:
+        found[deed.request] = request_rows.OPEN if deed.action in ANSWERED else request_rows.WITHDRAWN
+    return found
+
+
+async def _requests_back(requests: Mapping[int, str]) -> None:
+    for number, state in requests.items():
+        back = request_rows.reopen(number) if state == request_rows.OPEN else request_rows.answer(number, state)
+        if not await back:
             raise chains.StaleError(f"request {number} moved")
-    if deed.action in ASKED and not await request_rows.answer(int(deed.request or 0), request_rows.WITHDRAWN):
-        raise chains.StaleError(f"request {deed.request} moved")
 
 
 async def _lapse(law: Law, done: Done, at: Moment) -> None:

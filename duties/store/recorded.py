@@ -1,7 +1,7 @@
 """Cases, letters, points and requests, against what the ledger says of them: a table of how each kind is read."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ Line = Mapping[str, Any]
 _WIDTHS = {"document": 128, "signatory": 64, "proof": 255, "reason": 255, "subject": 255, "ground": 255}
 """What the columns hold of a text; the ledger keeps the whole."""
 _DAYS = frozenset({"event_on", "named_on", "issued_on", "served_on", "on", "wanted_on"})
-_ANSWERS = {"approve": "granted", "waive": "granted", "reject": "refused"}
+_ANSWERS = {"approve": "granted", "waive": "granted", "reject": "refused", "withdraw-request": "withdrawn"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,44 +23,50 @@ class _Kind:
     """How the rows of a kind are read: which lines speak of them, what each line makes true of which row.
 
     `lines` follows WHERE; `rows` names the key `id` and a column for every fact. Facts of later lines replace those of
-    earlier ones.
+    earlier ones; a line may speak of several rows.
     """
 
     name: str
     lines: str
     rows: str
-    said: Callable[[Line], tuple[int, Facts] | None]
+    said: Callable[[Line], Iterator[tuple[int, Facts]]]
 
 
-def _case(line: Line) -> tuple[int, Facts]:
+def _case(line: Line) -> Iterator[tuple[int, Facts]]:
     names = ("duty", "event_on", "document", "subject", "named_on", "pauses", "state")
-    return line["ref"], {name: line["payload"].get(name) for name in names}
+    yield line["ref"], {name: line["payload"].get(name) for name in names}
 
 
-def _letter(line: Line) -> tuple[int, Facts]:
+def _letter(line: Line) -> Iterator[tuple[int, Facts]]:
     names = (
         "paper", "issuer", "addressee", "obligation", "state", "document", "signatory", "proof", "case", "reason",
         "issued_on", "served_on", "named_on",
     )  # fmt: skip
-    return line["ref"], {name: line["payload"].get(name) for name in names}
+    yield line["ref"], {name: line["payload"].get(name) for name in names}
 
 
-def _point(line: Line) -> tuple[int, Facts]:
+def _point(line: Line) -> Iterator[tuple[int, Facts]]:
     """A record is known by the line that made it."""
     said = line["payload"]
     same = {name: said.get(name) for name in ("hundredths", "ground", "obligation", "reverses", "on")}
-    return line["id"], {**same, "unit": line["ref"]}
+    yield line["id"], {**same, "unit": line["ref"]}
 
 
-def _request(line: Line) -> tuple[int, Facts] | None:
+def _request(line: Line) -> Iterator[tuple[int, Facts]]:
+    """What was asked, answered, taken back, or no longer to be answered since the obligation is not open any more."""
     said, action = line["payload"], line["action"]
-    if said.get("request") is None:
-        return None  # waived of the supervisor's own accord
-    if state := _ANSWERS.get(action):
-        return said["request"], {"state": state}
-    kind = str(action).removeprefix("ask-")
-    asked = {"kind": kind, "reason": said.get("said"), "wanted_on": said.get("wanted_on"), "obligation": line["ref"]}
-    return said["request"], {**asked, "state": "open"}
+    number = said.get("request")  # none where a supervisor waives of their own accord
+    if number is not None and str(action).startswith("ask-"):
+        asked = {
+            "kind": str(action).removeprefix("ask-"),
+            "reason": said.get("said"),
+            "wanted_on": said.get("wanted_on"),
+        }
+        yield number, {**asked, "obligation": line["ref"], "state": "open"}
+    elif number is not None:
+        yield number, {"state": _ANSWERS[action]}
+    yield from ((moot, {"state": "moot"}) for moot in said.get("moot", ()))
+    yield from ((int(one), {"state": state}) for one, state in said.get("requests", {}).items())
 
 
 KINDS = (
@@ -80,7 +86,8 @@ KINDS = (
     ),
     _Kind(
         "request",
-        "s.kind = 'obligation' AND e.action IN ('ask-waiver', 'ask-extension', 'approve', 'waive', 'reject')",
+        "s.kind = 'obligation' AND (e.payload LIKE '%\"request\":%' OR e.payload LIKE '%\"moot\":%'"
+        " OR e.payload LIKE '%\"requests\":%')",
         "SELECT id, kind, reason, wanted_on, obligation_id AS obligation, state FROM request", _request,
     ),
 )  # fmt: skip
@@ -111,8 +118,7 @@ async def _said(kind: _Kind) -> dict[int, Facts]:
     )
     said: dict[int, Facts] = {}
     for row in rows:
-        if (told := kind.said({**row, "payload": payload(row)})) is not None:
-            number, facts = told
+        for number, facts in kind.said({**row, "payload": payload(row)}):
             said[number] = {**said.get(number, {}), **{name: _kept(name, value) for name, value in facts.items()}}
     return said
 

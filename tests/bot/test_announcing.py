@@ -301,7 +301,7 @@ BULLETINS: dict[str, tuple[Row, ...]] = {
     "done by its end, done late, done after it": (
         (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"),
         (CLOCK, "2026-02-02 10:00"),
-        (WATER, "完成 #{water} 昌市水〔2026〕3号", "已报结"),
+        (WATER, "完成 #{water} 昌市水〔2026〕3号 https://cj.gov.cn/b", "已报结"),
         (SUPERVISOR, "通报草稿 1月", "12 个单位；期末逾期 11 项，逾期办结 0 项，按时办结 1 项"),
         (CLOCK, "2026-03-02 10:00"),
         (SUPERVISOR, "通报草稿 上月", "逾期办结 1 项，按时办结 0 项"),
@@ -316,7 +316,9 @@ async def test_bulletin(talk: Talk, name: str) -> None:
 
 
 async def test_the_file_of_a_bulletin_names_every_unit_and_what_it_owes(talk: Talk) -> None:
-    await talk.hold([(OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"), (CLOCK, "2026-02-02 10:00")])
+    await talk.hold(
+        [(OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"), (CLOCK, "2026-02-02 10:00")]
+    )
     await talk.hold([(SUPERVISOR, "通报草稿 1月", "已拟通报草稿")])
     link = await talk.says(SUPERVISOR, "导出")
     ticket = link.partition("/export/")[2].split()[0].rstrip("，。")
