@@ -8,7 +8,7 @@ from bot.conversation.arranging import acting, mark
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.find import Found
 from bot.conversation.supervisor import view
-from bot.conversation.telling import echo, item, officers_reached
+from bot.conversation.telling import PARTS, echo, item, officers_reached
 from bot.store import oversight
 from bot.wording.grammar import EVERYTHING
 from duties import obligations
@@ -46,10 +46,19 @@ async def acknowledge(ask: Ask) -> Reply:
     done, refused = await refusal.each([one.id for one in todo], act)
     shared = [one for one in done if one.obligation.id in parts]
     own = [one for one in done if one.obligation.id not in parts]
-    key = "next-report" if len(done) == 1 else "next-reports"
     notes = [*partners.echoed(ask, shared, parts), *[await refusal.told(ask, "acknowledge", one) for one in refused]]
-    reply = await echo(ask, "echo-acknowledge", own, [*notes, ask.say(key, id=done[0].obligation.id)])
+    reply = await echo(ask, "echo-acknowledge", own, [*notes, _next(ask, done)])
     return replace(reply, about=tuple(one.obligation.id for one in done))
+
+
+def _next(ask: Ask, done: Sequence[Done]) -> str:
+    """How it is reported when it is done: of a single one, with the parts its evidence has."""
+    if len(done) > 1:
+        return ask.say("next-reports")
+    one = done[0].obligation
+    wanted = {need for slot in ask.duty(one.duty).evidence for need in slot.needs}
+    parts = [ask.say(f"need-{need}") for need in PARTS if need in wanted]
+    return ask.say("next-report", id=one.id, parts=" ".join(parts))
 
 
 async def _unseen(ask: Ask) -> list[Obligation]:
