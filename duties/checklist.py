@@ -87,9 +87,7 @@ async def answer(
     actor: Actor, registry: Registry, number: int, answers: Mapping[int, Checked], said: str, at: Moment
 ) -> Done:
     """Record answers in the caller's transaction, one entry for all. What is missing must be said."""
-    one = await reading.obligation(number)
-    if one is None:
-        raise RefusedError("refused-no-such", number=number)
+    one = await obligations.found(number)
     known = (await read(registry, one)).by_number
     if strange := sorted(answers.keys() - known.keys()):
         raise RefusedError("refused-not-on-list", number=number, items=strange)

@@ -83,7 +83,7 @@ class Done:
 
 async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
     """签收: the unit has seen it."""
-    one = await _found(number)
+    one = await found(number)
     await _must_hold(actor, one, at, "acknowledge")
     _must_be(one, State.PENDING, State.RETURNED)
     return await _moved(actor, one, at, "acknowledge", State.ACKNOWLEDGED)
@@ -94,7 +94,7 @@ async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: 
 
     What the duty wants shown and is lacking, or the head has still to confirm, keeps it open: what was shown is kept.
     """
-    one = await _found(number)
+    one = await found(number)
     await _must_hold(actor, one, at, "report")
     _must_be(one, *OPEN_STATES)
     await must_be_answered(one)
@@ -154,8 +154,7 @@ def _must_be_new(earlier: Rows, on: date, topic: str, meeting: str | None) -> No
 
 async def may_record(actor: Actor, number: int, on: date, at: Moment, action: str) -> Obligation:
     """Refuse whoever does not answer for it, what is over, and a day that is to come or outside the term."""
-    await changing.hold(number)
-    one = await _found(number)
+    one = await found(number)
     await _must_hold(actor, one, at, action)
     _must_be(one, *OPEN_STATES, State.REPORTED)
     if on > at.today:
@@ -189,7 +188,7 @@ async def measure(
 
 async def close(actor: Actor, number: int, at: Moment) -> Done:
     """销号: the supervisor has verified it."""
-    one = await _found(number)
+    one = await found(number)
     await _must_supervise(actor, one, at, "close")
     _must_be(one, State.REPORTED)
     return await _moved(actor, one, at, "close", State.CLOSED)
@@ -202,7 +201,7 @@ async def give_back(
 
     `parts` are partners' shares that are to be answered anew.
     """
-    one = await _found(number)
+    one = await found(number)
     await _must_supervise(actor, one, at, "return")
     _must_be(one, State.REPORTED, State.CLOSED)
     columns: dict[str, Any] = {
@@ -222,7 +221,7 @@ async def waive(
     actor: Actor, number: int, reason: str, at: Moment, until: date | None = None, request: int | None = None
 ) -> Done:
     """免办: the unit need not do it, for a reason; up to and including a day, or for good; `request` asked for it."""
-    one = await _found(number)
+    one = await found(number)
     await may_waive(actor, one, at, "waive", *OPEN_STATES)
     if until is not None and until < at.today:
         raise RefusedError("refused-waiver-past", day=until)
@@ -232,7 +231,7 @@ async def waive(
 
 async def unwaive(actor: Actor, number: int, at: Moment) -> Done:
     """恢复办理: a waiver taken back. It is owed again, and the next wave tells the unit."""
-    one = await _found(number)
+    one = await found(number)
     await may_waive(actor, one, at, "unwaive", State.WAIVED)
     case = await case_rows.of_obligation(number)
     if case is not None and case.state != case_rows.OPEN:
@@ -258,7 +257,7 @@ async def waivers_over(today: date) -> list[int]:
 
 async def end_waiver(number: int, today: date, now: datetime) -> None:
     """A waiver whose last day has passed. However long ago it was due, it is owed again; unless somebody was first."""
-    one = await _found(number)
+    one = await found(number)
     if one.state != State.WAIVED or one.waived_until is None or one.waived_until >= today:
         return
     await _moved(SYSTEM_ACTOR, one, by_itself(now), "reopen", State.PENDING, **_owed_again(one.waived_until, now))
@@ -268,7 +267,7 @@ async def end_waiver(number: int, today: date, now: datetime) -> None:
 
 async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
     """进展: how far the work is, as the ledger keeps it. Who speaks of the work has seen it: 签收, never done."""
-    one = await _found(number)
+    one = await found(number)
     await _must_hold(actor, one, at, "note")
     _must_be(one, *OPEN_STATES)
     state = State.ACKNOWLEDGED if one.state == State.PENDING else one.state
@@ -277,7 +276,7 @@ async def note(actor: Actor, number: int, text: str, at: Moment) -> Done:
 
 async def check(actor: Actor, number: int, answers: Mapping[int, Checked], said: str, at: Moment) -> Done:
     """自查: answers to items of a checklist, the latest of each holding. Who answers has seen it: 签收, never done."""
-    one = await _found(number)
+    one = await found(number)
     await may_ask(actor, one, at, "check")
     was = await check_rows.of(number)
     checked = {
@@ -311,7 +310,7 @@ async def may_ask(actor: Actor, one: Obligation, at: Moment, action: str) -> Non
 
 async def assign(actor: Actor, number: int, person: int | None, name: str, at: Moment) -> Done:
     """转办: the head says who of the unit handles it; None takes that back. All of the unit still owe it."""
-    one = await _found(number)
+    one = await found(number)
     await may_assign(actor, one, at)
     if one.assignee == person:
         raise RefusedError("refused-assigned-so" if person else "refused-not-assigned", number=number, name=name)
@@ -334,7 +333,7 @@ async def put_back(actor: Actor, number: int, entry: int, at: Moment, told: Mapp
     line = await chains.entry(entry)
     said = json.loads(line["payload"])
     touched = _touched(line["action"], said)
-    one = await _found(number)
+    one = await found(number)
     parts = await _put_back(one, said.get("shares", ()))
     before = said["before"] if LEAD in touched else _standing(one, await reading.evidence_of(one.id))
     checked = said["was"] if "checked" in said else {}
@@ -393,20 +392,20 @@ async def _put_back(one: Obligation, parts: Sequence[Mapping[str, Any]]) -> list
 
 async def cancel(number: int, reason: str, now: datetime) -> None:
     """The duty no longer applies to the unit."""
-    one = await _found(number)
+    one = await found(number)
     await _moved(SYSTEM_ACTOR, one, by_itself(now), "cancel", State.CANCELLED, {"reason": reason}, reason=reason)
 
 
 async def reopen(number: int, now: datetime) -> None:
     """The duty applies again."""
-    one = await _found(number)
+    one = await found(number)
     await _moved(SYSTEM_ACTOR, one, by_itself(now), "reopen", State.PENDING, reason="", planned_at=now)
     await statements.stir(one.term_id)
 
 
 async def opening_tally(number: int, tally: int, now: datetime) -> None:
     """What a unit had counted before the system was installed. A correction downwards opens it again."""
-    one = await _found(number)
+    one = await found(number)
     met = tally >= one.target
     short = State.PENDING if one.state == State.REPORTED else one.state
     columns: dict[str, Any] = {"tally": tally}
@@ -418,7 +417,8 @@ async def opening_tally(number: int, tally: int, now: datetime) -> None:
         await statements.stir(one.term_id)
 
 
-async def _found(number: int) -> Obligation:
+async def found(number: int) -> Obligation:
+    """An obligation that is to be changed: nobody else does until the transaction ends. Raises RefusedError."""
     one = await reading.obligation(number, held=True)
     if one is None:
         raise RefusedError("refused-no-such", number=number)
@@ -494,7 +494,7 @@ async def _moved(
         raise chains.StaleError(f"obligation {one.id} got a partner")  # after its row was locked: planning may be late
     if over:
         await _close_requests(one, granted, moot)
-    return Done(await _found(one.id), entry, action, partners=tuple(part.unit_id for part in parts), moot=tuple(moot))
+    return Done(await found(one.id), entry, action, partners=tuple(part.unit_id for part in parts), moot=tuple(moot))
 
 
 def _named(actor: Actor, one: Obligation, at: Moment, action: str) -> dict[str, Any]:

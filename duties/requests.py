@@ -12,7 +12,7 @@ from duties.cases import Law
 from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Actor, Obligation
 from duties.obligations import REASON, Moment
-from duties.store import case_rows, chains, reading, request_rows
+from duties.store import case_rows, chains, request_rows
 from duties.store.request_rows import EXTENSION, GRANTED, OPEN, REFUSED, WAIVER, WITHDRAWN, Request
 
 EXTENDABLE = frozenset({"assignment"})
@@ -69,7 +69,7 @@ async def decline(actor: Actor, number: int, reason: str, at: Moment) -> Answere
 async def withdraw(actor: Actor, number: int, at: Moment) -> Answered:
     """撤回申请: the unit takes back what it asked for, while nobody has answered it."""
     request = await _request(number)
-    one = await _obligation(request.obligation_id)
+    one = await obligations.found(request.obligation_id)
     await obligations.may_hold(actor, one, at, "withdraw-request")
     _must_wait(request)
     done = await obligations.remark(actor, one, at, "withdraw-request", {"request": number})
@@ -82,7 +82,7 @@ async def may_answer(actor: Actor, number: int, at: Moment, action: str) -> None
 
 
 async def _open(actor: Actor, number: int, at: Moment, action: str) -> Obligation:
-    one = await _obligation(number)
+    one = await obligations.found(number)
     await obligations.may_ask(actor, one, at, action)
     return one
 
@@ -103,7 +103,7 @@ async def _asked(
 
 async def _answerable(actor: Actor, number: int, at: Moment, action: str) -> tuple[Request, Obligation]:
     request = await _request(number)
-    one = await _obligation(request.obligation_id)
+    one = await obligations.found(request.obligation_id)
     await obligations.may_waive(actor, one, at, action)
     _must_wait(request)
     await obligations.may_waive(actor, one, at, action, *OPEN_STATES)
@@ -121,7 +121,7 @@ async def _closed(number: int, state: str, entry: int) -> Answered:
     if not await request_rows.answer(number, state):
         raise chains.StaleError(f"request {number} moved")
     request = await _request(number)
-    return Answered(request, await _obligation(request.obligation_id), entry)
+    return Answered(request, await obligations.found(request.obligation_id), entry)
 
 
 async def _request(number: int) -> Request:
@@ -129,10 +129,3 @@ async def _request(number: int) -> Request:
     if request is None:
         raise RefusedError("refused-no-such-request", number=number)
     return request
-
-
-async def _obligation(number: int) -> Obligation:
-    one = await reading.obligation(number)
-    if one is None:
-        raise RefusedError("refused-no-such", number=number)
-    return one

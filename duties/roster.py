@@ -3,11 +3,8 @@
 Pure but for reading the file. What a roster changes in the store is the business of `store/roster_rows`.
 """
 
-import csv
 import hashlib
-import io
 import re
-import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -20,11 +17,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
+from duties import sheets
 from duties.errors import RosterError
 from duties.model import ANY_TAG, Role, Tag
 from duties.reading import fault_lines
 from duties.registry import DATA, CountedRule, Entry, Registry
-from duties.sheets import decoded, trimmed
+from duties.sheets import Form
 
 SAMPLE = DATA / "roster" / "changji.toml"
 LEVELS = 12
@@ -36,7 +34,7 @@ COLUMNS = (
     "code", "name", "aliases", "level", "parent", "jurisdiction", "tags", "from", "to", "office_opens",
     *(str(role) for role in Role), "opening", "addresses", "name_en",
 )  # fmt: skip
-NEEDED = ("code", "name", "level")
+FORM = Form("unit", COLUMNS, ("code", "name", "level"), {})
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SEPARATOR = re.compile("[；;]")
@@ -201,10 +199,9 @@ def read(file: Path, registry: Registry | None = None) -> Roster:
 
 def parse(source: str, data: bytes, registry: Registry | None = None) -> Roster:
     """As `read`, of a file's bytes. The name tells TOML from CSV."""
-    try:
-        rows = _from_csv(data) if source.lower().endswith(".csv") else _from_toml(data)
-    except RosterError as error:
-        raise RosterError([f"{source}: {fault}" for fault in error.faults]) from None
+    written = sheets.rows(source, data, FORM)
+    given = [(number, _unit_of(row)) for number, row in written] if sheets.is_csv(source) else written
+    rows = [_Row(number, unit) for number, unit in given]
     tree = _tree(rows)
     found: dict[str, tuple[_Row, UnitEntry]] = {}
     faults: list[tuple[int, str]] = list(_repeated(rows))
@@ -250,48 +247,8 @@ def opening_faults(opening: Mapping[str, int], registry: Registry) -> Iterator[s
             yield f"opening.{code}: is counted officer by officer; expected its hours in a file of their own"
 
 
-def _from_toml(data: bytes) -> list[_Row]:
-    try:
-        tables = tomllib.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise RosterError(["expected UTF-8"]) from None
-    except tomllib.TOMLDecodeError as error:
-        raise RosterError([str(error)]) from None
-    units = tables.pop("unit", [])
-    faults = [f"{key}: not a key of a roster; expected [[unit]]" for key in tables]
-    if not units or not isinstance(units, list):
-        faults.append("expected at least one [[unit]]")
-    if faults:
-        raise RosterError(faults)
-    return [_Row(number, raw) for number, raw in enumerate(units, 1)]
-
-
-def _from_csv(data: bytes) -> list[_Row]:
-    """Rows under a header, numbered as a spreadsheet numbers them."""
-    try:
-        records = list(csv.reader(io.StringIO(decoded(data), newline=""), strict=True))
-    except csv.Error as error:
-        raise RosterError([f"not readable as CSV: {error}"]) from None
-    header = [cell.strip() for cell in trimmed(records[0])] if records else []
-    _check_header(header)
-    body = [(number, trimmed(cells)) for number, cells in enumerate(records[1:], 2)]
-    rows = [_Row(number, _unit_of(header, cells)) for number, cells in body if cells]
-    if not rows:
-        raise RosterError(["expected at least one unit under the header"])
-    return rows
-
-
-def _check_header(header: Sequence[str]) -> None:
-    faults = [f"{column or 'an empty cell'}: not a column" for column in header if column not in COLUMNS]
-    faults += [f"{column}: the column is there twice" for column, times in Counter(header).items() if times > 1]
-    faults += [f"{column}: the column is missing" for column in NEEDED if column not in header]
-    if faults:
-        raise RosterError([f"row 1: {fault}; expected columns are {','.join(COLUMNS)}" for fault in faults])
-
-
-def _unit_of(header: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
+def _unit_of(given: Mapping[str, str]) -> dict[str, Any]:
     """A CSV row in the shape of a TOML table. A person is known by unit and name: promotions keep the person."""
-    given = dict(zip(header, (cell.strip() for cell in cells), strict=False))
     unit: dict[str, Any] = {column: given[column] for column in _SINGLE if given.get(column)}
     unit |= {column: _listed(given, column) for column in _LISTS}
     reached = _reached(given)
@@ -307,9 +264,7 @@ def _unit_of(header: Sequence[str], cells: Sequence[str]) -> dict[str, Any]:
     unit |= {f"addresses ({name})": "names nobody of this unit" for name in reached if name not in named}
     pairs = [part.partition("=") for part in _listed(given, "opening")]
     unit["opening"] = {code.strip(): tally.strip() for code, _, tally in pairs}
-    if len(cells) > len(header):
-        unit[f"column {len(header) + 1}"] = cells[len(header)]
-    return unit
+    return unit | {column: cell for column, cell in given.items() if column not in COLUMNS}
 
 
 def _reached(given: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -45,7 +45,7 @@ class Part:
 
 async def add(actor: Actor, duty: Duty, number: int, unit: int, at: Moment) -> Part:
     """配合: the lead's head, or a supervisor, names a co-responsible unit. Its part is open from now on."""
-    one = await _found(number)
+    one = await obligations.found(number)
     by = await may_add(actor, duty, one, at)
     partner = await reading.unit(unit)
     if partner is None:
@@ -80,7 +80,7 @@ async def may_add(actor: Actor, duty: Duty, one: Obligation, at: Moment) -> str:
 
 async def remove(actor: Actor, number: int, unit: int, at: Moment) -> Part:
     """配合 取消: a partner that was named is taken back while it has not answered. What the law names stays."""
-    one = await _found(number)
+    one = await obligations.found(number)
     share = await _share(one, unit)
     supervising = actor.supervises(one.unit_path) and not actor.holds(one.unit_id, *HOLDERS)
     mine = share.added == LEAD and actor.holds(one.unit_id, Role.HEAD)
@@ -92,7 +92,7 @@ async def remove(actor: Actor, number: int, unit: int, at: Moment) -> Part:
 
 async def release(actor: Actor, number: int, unit: int, reason: str, at: Moment) -> Part:
     """免配合: a supervisor lets a partner off, with a reason."""
-    one = await _found(number)
+    one = await obligations.found(number)
     share = await may_release(actor, one, unit, at)
     return await _released(actor, one, share, reason[:REASON], at, "share-release", said=reason)
 
@@ -134,7 +134,7 @@ async def may_answer(actor: Actor, number: int, unit: int, at: Moment) -> Share:
 
 async def give_back(actor: Actor, number: int, units: Sequence[int], reason: str, at: Moment) -> Done:
     """退回: the obligation goes back to its lead, and the parts of these partners with it."""
-    one = await _found(number)
+    one = await obligations.found(number)
     parts = []
     for unit in units:
         share = await _share(one, unit)
@@ -191,7 +191,7 @@ async def _changed(
 
 async def _by_itself(number: int, unit: int, state: ShareState, now: datetime) -> None:
     """What membership does to a part; somebody who acted meanwhile is not overruled."""
-    one = await _found(number)
+    one = await obligations.found(number)
     share = await _share(one, unit)
     released = state == ShareState.RELEASED
     if one.state not in OPEN_STATES or (share.state not in OPEN_SHARES if released else share.reason != MEMBERSHIP):
@@ -223,7 +223,7 @@ def _change(share: Share, after: dict[str, Any]) -> Change:
 async def _mine(
     actor: Actor, number: int, unit: int, at: Moment, *states: ShareState
 ) -> tuple[Obligation, Share]:  # fmt: skip
-    one = await _found(number)
+    one = await obligations.found(number)
     share = await _share(one, unit)
     if not actor.holds(unit, *HOLDERS):
         who = await reading.holders(unit, HOLDERS, at.today)
@@ -266,10 +266,3 @@ async def _share(one: Obligation, unit: int) -> Share:
         partner = await reading.unit(unit)
         raise RefusedError("refused-no-share", partner=partner["name"] if partner else "", number=one.id)
     return share
-
-
-async def _found(number: int) -> Obligation:
-    one = await reading.obligation(number)
-    if one is None:
-        raise RefusedError("refused-no-such", number=number)
-    return one

@@ -24,12 +24,17 @@ class Form:
 def rows(source: str, data: bytes, form: Form) -> list[tuple[int, dict[str, Any]]]:
     """Every row with its number. The name tells TOML from CSV. Raises RosterError."""
     try:
-        return _from_csv(data, form) if source.lower().endswith(".csv") else _from_toml(data, form)
+        return _from_csv(data, form) if is_csv(source) else _from_toml(data, form)
     except RosterError as error:
         raise RosterError([f"{source}: {fault}" for fault in error.faults]) from None
 
 
-def decoded(data: bytes) -> str:
+def is_csv(source: str) -> bool:
+    """Whether a file's name says that it is CSV."""
+    return source.lower().endswith(".csv")
+
+
+def _decoded(data: bytes) -> str:
     """UTF-8, or GB18030 as Excel saves CSV in China."""
     for encoding in ("utf-8-sig", "gb18030"):
         try:
@@ -39,7 +44,7 @@ def decoded(data: bytes) -> str:
     raise RosterError(["expected UTF-8 or GB18030"])
 
 
-def trimmed(cells: Sequence[str]) -> list[str]:
+def _trimmed(cells: Sequence[str]) -> list[str]:
     """A row without the empty cells a spreadsheet leaves at its end."""
     filled = [number for number, cell in enumerate(cells, 1) if cell.strip()]
     return list(cells[: filled[-1]]) if filled else []
@@ -47,13 +52,13 @@ def trimmed(cells: Sequence[str]) -> list[str]:
 
 def _from_csv(data: bytes, form: Form) -> list[tuple[int, dict[str, Any]]]:
     try:
-        records = list(csv.reader(io.StringIO(decoded(data), newline=""), strict=True))
+        records = list(csv.reader(io.StringIO(_decoded(data), newline=""), strict=True))
     except csv.Error as error:
         raise RosterError([f"not readable as CSV: {error}"]) from None
-    written = [cell.strip() for cell in trimmed(records[0])] if records else []
+    written = [cell.strip() for cell in _trimmed(records[0])] if records else []
     header = [form.headings.get(cell, cell) for cell in written]
     _check_header(header, form)
-    body = [(number, trimmed(cells)) for number, cells in enumerate(records[1:], 2)]
+    body = [(number, _trimmed(cells)) for number, cells in enumerate(records[1:], 2)]
     found = [(number, _row(header, cells)) for number, cells in body if cells]
     if not found:
         raise RosterError(["expected at least one row under the header"])

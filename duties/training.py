@@ -16,7 +16,7 @@ from duties.model import Actor, Obligation
 from duties.obligations import SYSTEM_ACTOR, TOPIC, Done, Moment
 from duties.officers import MOST, Change, Had, Officer, Trained
 from duties.registry import CountedRule, Registry
-from duties.store import changing, officer_lists, officer_rows, planned, reading
+from duties.store import officer_lists, officer_rows, planned, reading
 from duties.store.database import transaction
 from duties.store.officer_rows import Record
 
@@ -171,8 +171,7 @@ async def import_hours(had: Sequence[Had], source: str, data: bytes, registry: R
     digest = hashlib.sha256(data).hexdigest()
     await planned.chore_done("hours-file", digest)
     for number in dict.fromkeys(one.obligation for one in had):
-        await changing.hold(number)
-        one, mine = await reading.obligation(number), [each for each in had if each.obligation == number]
+        one, mine = await reading.obligation(number, held=True), [each for each in had if each.obligation == number]
         assert one is not None
         gained: dict[int, int] = {}
         for each in mine:
@@ -191,8 +190,7 @@ async def restate(numbers: Sequence[int], registry: Registry, at: Moment, *, alw
     """
     changed = 0
     for number in numbers:
-        await changing.hold(number)
-        one = await reading.obligation(number)
+        one = await reading.obligation(number, held=True)
         trained = await standing(one, registry, at.today) if one else []
         if one is None or not (trained or one.tally) or await officer_rows.attested(number):
             continue

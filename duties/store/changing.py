@@ -23,11 +23,6 @@ async def move(before: Obligation, state: State, **columns: Any) -> bool:
     return moved == 1
 
 
-async def hold(obligation: int) -> None:
-    """Let nobody else move an obligation until the end of the transaction: what is read next stays so."""
-    await execute("UPDATE obligation SET tally = tally WHERE id = :id", id=obligation)
-
-
 async def add_count(obligation: int, on: date, topic: str, amount: int, entry: int, meeting: str | None) -> None:
     """One count towards a counted duty."""
     await execute(

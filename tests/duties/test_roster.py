@@ -217,13 +217,13 @@ def test_a_tree_deeper_than_its_column_is_refused() -> None:
     [
         ("town.toml", b"", "expected at least one [[unit]]"),
         ("town.toml", b"unit = 3", "expected at least one [[unit]]"),
-        ("town.toml", b"unit = [3]", "row 1: entry: "),
+        ("town.toml", b"unit = [3]", "expected at least one [[unit]]"),
         ("town.toml", b"[[unit]", "at line 1"),
         ("town.toml", "[[unit]]\nname = '昌吉'".encode("gb18030"), "expected UTF-8"),
         ("town.csv", b"", "row 1: code: the column is missing"),
         ("town.csv", b"\xff\xfeu\x00n\x00i\x00t\x00", "expected UTF-8 or GB18030"),
         ("town.csv", b'code,name,level\n"a', "not readable as CSV"),
-        ("town.csv", b"code,name,level\n", "expected at least one unit under the header"),
+        ("town.csv", b"code,name,level\n", "expected at least one row under the header"),
     ],
 )
 def test_a_file_that_holds_no_roster_says_why(name: str, data: bytes, fault: str) -> None:
@@ -233,7 +233,7 @@ def test_a_file_that_holds_no_roster_says_why(name: str, data: bytes, fault: str
 
 
 def test_a_key_beside_the_units_and_a_missing_file_are_faults(tmp_path: Any) -> None:
-    assert faults_of("title = 'x'\n" + TOWN) == ["town.toml: title: not a key of a roster; expected [[unit]]"]
+    assert faults_of("title = 'x'\n" + TOWN) == ["town.toml: title: not a key of this file; expected [[unit]]"]
     with pytest.raises(RosterError, match=r"none\.toml: No such file"):
         read(tmp_path / "none.toml")
 
