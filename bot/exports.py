@@ -110,8 +110,9 @@ async def _shares(of: Question, kind: shared.Kind) -> Rows:
 def _share(of: Question, row: dict[str, Any]) -> dict[str, Any]:
     since = row["since"].astimezone(of.zone).date()
     return {
-        "unit": row["unit"], "title": of.title(row["duty"]), "term": term(row["term"], of.asked.language),
-        "due": row["due"], "left": (row["due"] - of.today).days, "id": row["id"], "told": since,
+        "unit": row["unit"], "duty": row["duty"], "title": of.title(row["duty"]),
+        "term": term(row["term"], of.asked.language), "due": row["due"], "left": (row["due"] - of.today).days,
+        "id": row["id"], "told": since,
         "state": of.say("cell-share", share=of.say(f"share-{row['state']}"), lead=row["lead"]),
         "days": (of.today - since).days, "workdays": of.around.workdays.between(since, of.today),
         "ground": ground(of.registry, row["duty"], row["jurisdiction"]) if row["duty"] in of.registry.by_code else "",

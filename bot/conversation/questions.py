@@ -11,7 +11,7 @@ from bot.conversation import partners
 from bot.conversation.ask import OWN_PAGE, Ask, Reply
 from bot.conversation.narrow import Narrowed, about, narrowed
 from bot.conversation.supervisor import view
-from bot.conversation.telling import offered
+from bot.conversation.telling import fits, offered
 from bot.store import asked, figures, oversight
 from bot.store.asked import Asked
 from bot.store.figures import Sums, Which
@@ -111,17 +111,20 @@ async def unacknowledged(ask: Ask) -> Reply:
         return offered(ask, [*lines, none, *partnered], question, found=len(partnered))
     rows = await figures.unacknowledged(seen, limits.narrow, ITEMS)
     lines.append(ask.say("unacknowledged-head", n=found, units=units, about=about(ask, limits)))
-    for number, row in enumerate(rows, 1):
-        told = row["told"].astimezone(ask.at.now.tzinfo).date()
-        lines.append(
-            ask.say(
-                "unacknowledged-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), id=row["id"],
-                term=ask.term(row["term"]), told=told, days=(ask.today - told).days,
-                workdays=ask.around.workdays.between(told, ask.today),
-            )
-        )  # fmt: skip
-    lines += [*more(ask, found - len(rows)), *partnered]
-    return offered(ask, lines, question, found=found, items=tuple(row["id"] for row in rows))
+    shown = [_unacknowledged(ask, number, row) for number, row in enumerate(rows, 1)]
+    while not fits(ask, [*lines, *shown, *(rest := [*more(ask, found - len(shown)), *partnered])]) and len(shown) > 1:
+        shown.pop()
+    items = tuple(row["id"] for row in rows[: len(shown)])
+    return offered(ask, [*lines, *shown, *rest], question, found=found, items=items)
+
+
+def _unacknowledged(ask: Ask, number: int, row: dict[str, Any]) -> str:
+    told = row["told"].astimezone(ask.at.now.tzinfo).date()
+    return ask.say(
+        "unacknowledged-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), id=row["id"],
+        term=ask.term(row["term"]), told=told, days=(ask.today - told).days,
+        workdays=ask.around.workdays.between(told, ask.today),
+    )  # fmt: skip
 
 
 async def unit(ask: Ask) -> Reply:

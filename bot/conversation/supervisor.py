@@ -9,7 +9,7 @@ from bot.conversation.ask import Ask, Reply
 from bot.conversation.checklist import missing_shown
 from bot.conversation.find import Found
 from bot.conversation.narrow import Narrowed, about, narrowed
-from bot.conversation.telling import evidence_shown, offered, remaining_waiting
+from bot.conversation.telling import evidence_shown, fits, offered, remaining_waiting
 from bot.store import oversight, shared
 from bot.store.asked import Asked
 from bot.store.oversight import View
@@ -23,8 +23,6 @@ from duties.store import request_rows
 
 SHOWN = 12
 """Units in one answer: more do not fit a phone."""
-ROOM = 23
-"""Lines of the list itself: with what stands before and after it an answer has thirty at most."""
 REVIEWED = 10
 BUTTONS_UP_TO = 5
 BOTH_UP_TO = 3
@@ -48,44 +46,42 @@ async def overdue(ask: Ask) -> Reply:
     limits = await narrowed(ask, seen)
     found, units = await oversight.late_counted(seen, ask.today, limits.narrow)
     waiting = await oversight.waiting_counted(seen, limits.narrow)
-    lines = [ask.say("overdue-unknown", words=limits.unknown)] if limits.unknown else []
-    if not found:
-        lines.append(ask.say("overdue-none", about=about(ask, limits), day=ask.today))
-        items: tuple[int, ...] = ()
-    else:
-        lines.append(ask.say("overdue-head", n=found, units=units, about=about(ask, limits), day=ask.today))
-        listed, items = await _listed(ask, seen, limits, found)
-        lines += listed
-    lines += await partners.unanswered(ask, seen, "overdue", limits.narrow)
+    head = [ask.say("overdue-unknown", words=limits.unknown)] if limits.unknown else []
+    key = "overdue-head" if found else "overdue-none"
+    head.append(ask.say(key, n=found, units=units, about=about(ask, limits), day=ask.today))
+    foot = await partners.unanswered(ask, seen, "overdue", limits.narrow)
     if waiting:
         key = "overdue-waiting" if ask.holds(Role.SUPERVISOR) else "overdue-waiting-others"
-        lines.append(ask.say(key, n=waiting))
+        foot.append(ask.say(key, n=waiting))
+    listed, items = await _listed(ask, seen, limits, found, [*head, *foot]) if found else ([], ())
+    lines = [*head, *listed, *foot]
     return offered(ask, lines, Asked("overdue", limits.narrow, ask.language), found=found, items=items)
 
 
-async def _listed(ask: Ask, seen: View, limits: Narrowed, found: int) -> tuple[list[str], tuple[int, ...]]:
+async def _listed(
+    ask: Ask, seen: View, limits: Narrowed, found: int, around: Sequence[str]
+) -> tuple[list[str], tuple[int, ...]]:
+    """As many of the oldest as a screen holds with what stands around them."""
     late = await oversight.late(seen, ask.today, SHOWN, limits.narrow)
-    lines = []
+    worst = []
     if found > len(late):
-        worst = await oversight.latest_units(seen, ask.today, WORST, limits.narrow)
-        lines.append(
-            ask.say("overdue-worst", units=[ask.say("overdue-unit", unit=r["unit"], n=r["found"]) for r in worst])
-        )
+        most = await oversight.latest_units(seen, ask.today, WORST, limits.narrow)
+        units = [ask.say("overdue-unit", unit=row["unit"], n=row["found"]) for row in most]
+        worst.append(ask.say("overdue-worst", units=units))
     missing = await shared.missing([row["id"] for row in late])
     rows = [
         Row(
             number, r["id"], r["duty"], r["term"], r["due"], ask.named_in(r["unit"]), r["state"], r["jurisdiction"],
-            missing=missing.get(r["id"], ()),
+            missing=tuple(map(ask.named_in, missing.get(r["id"], ()))),
         )
         for number, r in enumerate(late, 1)
     ]  # fmt: skip
-    while len(listed := grouped(rows, ask.registry, ask.today, ask.language)) > ROOM and len(rows) > 1:
+    while True:
+        rest = [ask.say("overdue-more", n=found - len(rows))] if found > len(rows) else []
+        lines = [*worst, *grouped(rows, ask.registry, ask.today, ask.language), *rest, ask.say("overdue-foot")]
+        if len(rows) == 1 or fits(ask, [*around, *lines]):
+            return lines, tuple(row.id for row in rows)
         rows.pop()  # every duty brings a line of its own, and its article: fewer fit where each is another duty
-    lines += listed
-    if found > len(rows):
-        lines.append(ask.say("overdue-more", n=found - len(rows)))
-    lines.append(ask.say("overdue-foot"))
-    return lines, tuple(row["id"] for row in late[: len(rows)])
 
 
 async def review(ask: Ask) -> Reply:
@@ -94,7 +90,7 @@ async def review(ask: Ask) -> Reply:
         raise RefusedError("refused-post", action="review")
     seen = View(trees=trees(ask), hidden=ask.hidden)
     found = await oversight.waiting_counted(seen)
-    _, asked_for = await request_rows.open_under(seen.trees, (), 1)
+    _, asked_for = await request_rows.open_under(seen.trees, (), 1, seen.hidden)
     requests = [ask.say("review-requests", n=asked_for)] if asked_for else []
     if not found:
         return Reply("\n".join([ask.say("review-none"), *requests]))

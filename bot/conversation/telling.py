@@ -18,6 +18,8 @@ from duties.store.reading import Filter
 COUNTED = ("overdue", "due", "unacknowledged", "progress")
 """Questions whose answer counts obligations: others count units, or are about one."""
 PARTS = ("number", "date", "link", "note")
+LINES, CHARACTERS = 29, 1_350
+"""What an answer has at most, whatever it lists; a group reads one line more, which says what it is not shown."""
 
 
 async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = (), **facts: object) -> Reply:
@@ -82,6 +84,12 @@ def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: 
     button = (ask.say("button-export"), "export", "plain")
     counted = found if asked.kind in COUNTED else 0
     return Reply("\n".join([*lines, ask.say("export-offer")]), (button,), items, asked=asked, found=counted)
+
+
+def fits(ask: Ask, lines: Sequence[str]) -> bool:
+    """Whether an answer, with the offer of its full table, is no longer than a screen."""
+    text = "\n".join([*lines, ask.say("export-offer")])
+    return text.count("\n") < LINES and len(text) <= CHARACTERS
 
 
 def item(ask: Ask, number: int, one: Obligation) -> str:

@@ -316,7 +316,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "本月到期", "■ 行政执法年度分析报告（2025年度）", "未办结 12 项", "· 昌吉市水利局 2 项"),
         (SUPERVISOR, "本月到期", "还有 11 个单位", "导出", "! #{report}"),
         (OFFICER, "本月到期", "涉及 1 个单位", "1. 当月执法案件公示", "#{cases}", "2. 行政执法年度分析", "! 水利局"),
-        (OFFICER, "完成 2 〔2026〕3号", "已报结", "#{report}"),
+        (OFFICER, "完成 2 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结", "#{report}"),
         (OFFICER, "本月到期", "未办结 1 项（已逾期 0），已报结或销号 1 项", "! #{report}"),
         (SUPERVISOR, "本月到期", "未办结 28 项", "已报结或销号 1 项"),
         (HEAD, "本周到期", "2025年12月29日（周一）至2026年1月4日（周日），没有到期的事项", "! 导出"),
@@ -379,10 +379,10 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "one unit": (
         (SUPERVISOR, "单位 城管局", "昌吉市城市管理局\n", "逾期 0 项；待核验 0 项", "2026年到期 46 项", "最近到期："),
         (SUPERVISOR, "单位 城管局", "1. 当月执法案件公示", "负责人 昌吉市城管局负责人（收得到提醒）", "经办人"),
-        (OFFICER, "完成 #{report} 〔2026〕3号", "已报结"),
+        (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"),
         (CLOCK, "2026-02-02 10:00"),
         (HEAD, "单位", "其中逾期 1 项；待核验 1 项", "按期办结 1，逾期办结 0，未办结 45"),
-        (OFFICER, "完成 #{cases} 〔2026〕4号", "已报结", "逾期"),
+        (OFFICER, "完成 #{cases} 昌市城管〔2026〕4号 https://cj.gov.cn/b", "已报结", "逾期"),
         (SUPERVISOR, "单位城管局", "其中逾期 0 项；待核验 2 项", "按期办结 1，逾期办结 1，未办结 44"),
         (PREFECTURE, "单位 司法局", "有 8 个单位相近", "昌吉市司法局"),
         (PREFECTURE, "单位 昌吉市司法局", "监督员 昌吉市司法局执法监督员（收得到提醒）"),
@@ -397,7 +397,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "one duty": (
         (SUPERVISOR, "事项 年度报告", "有 3 个事项相近", "■ 法治政府建设年度报告（部门）（2025年度）"),
         (SUPERVISOR, "事项 行政执法年度分析报告", "应办 12，已办 0（逾期办结 0），未办 12", "1. ", "10. ", "还有 2 项"),
-        (OFFICER, "完成 #{report} 〔2026〕3号", "已报结"),
+        (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"),
         (SUPERVISOR, "事项 行政执法年度分析报告", "应办 12，已办 1（逾期办结 0），未办 11", "! 城市管理"),
         (SUPERVISOR, "事项 行政执法年度分析报告 水利局", "应办 1，已办 0", "1. 昌吉市水利局 待签收 #{water}", "! 2. "),
         (HEAD, "事项 行政执法年度分析报告", "应办 1，已办 1", "! 1. "),
@@ -419,7 +419,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "灯", "红灯 17", "还有 12 个单位"),
         (SUPERVISOR, "灯 水利局", "昌吉市水利局红灯 1，黄灯 0，绿灯 0，共 1 个单位"),
         (SUPERVISOR, "灯 年度分析报告", "“行政执法年度分析报告”红灯 12，黄灯 0，绿灯 0，共 12 个单位"),
-        (OFFICER, "完成 #{report} 〔2026〕3号", "已报结"),
+        (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 https://cj.gov.cn/a", "已报结"),
         (SUPERVISOR, "灯 城管局 年度分析报告", "红灯 0，黄灯 0，绿灯 1"),
         (SUPERVISOR, "退回 #{report} 缺附件", "已退回"),
         (HEAD, "灯 会前学法", "黄灯 1", "落后 1 项"),
@@ -459,7 +459,7 @@ async def test_every_question_is_answered_in_english(talk: Talk) -> None:
             (SUPERVISOR, "unit nowhere at all", "No unit is called"),
             (SUPERVISOR, "duty annual analysis report", "owed by 12, done: 0 (late: 0), open: 12"),
             (SUPERVISOR, "lights", "Red: 17", "overdue 2, behind 1"),
-            (SUPERVISOR, "export", "The full table", "/export/", "until 2026-02-03 11:00"),
+            (SUPERVISOR, "export", "The full table", "/export/", "until 2026-02-02 12:00"),
             (WATER, "export", "no answer to export yet"),
         ]
     )
@@ -653,7 +653,7 @@ async def test_the_head_is_frozen_and_filtered_and_days_are_days(talk: Talk) -> 
     made = await door(talk).table(await ticket(talk, SUPERVISOR, "本月到期"), "")
     (page,) = openpyxl.load_workbook(BytesIO(made.content)).worksheets
     assert page.freeze_panes == "A2"
-    assert page.auto_filter.ref == f"A1:L{page.max_row}"
+    assert page.auto_filter.ref == f"A1:M{page.max_row}"
     assert (page["D2"].is_date, page["D2"].number_format) == (True, "yyyy-mm-dd")
 
 
