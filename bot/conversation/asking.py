@@ -169,7 +169,8 @@ async def _listed(ask: Ask, action: str) -> Reply:
     if action == "withdraw-request" and not ask.units:
         raise RefusedError("refused-holders", action=action)
     watched = () if action == "withdraw-request" else trees(ask)
-    waiting, found = await request_rows.open_under(watched, () if action in SUPERVISING else ask.units, LISTED)
+    own = () if action in SUPERVISING else ask.units
+    waiting, found = await request_rows.open_under(watched, own, LISTED, ask.hidden)
     if not waiting:
         return Reply(ask.say("requests-none"))
     lines = [ask.say("requests-head", n=found)]
@@ -183,4 +184,4 @@ async def _listed(ask: Ask, action: str) -> Reply:
         lines.append(ask.say("list-more", n=found - len(waiting)))
     feet = [ask.say("requests-foot")] if ask.holds(Role.SUPERVISOR) and watched else []
     feet += [ask.say("requests-foot-own")] if ask.units and action not in SUPERVISING else []
-    return Reply("\n".join([*lines, *feet]))
+    return Reply("\n".join([*lines, *feet]), found=found)

@@ -29,8 +29,10 @@ from duties.store import reading
 from duties.store.database import savepoint
 
 CHOOSING = "choose"
-PLACES = frozenset({CHOOSING, "announce"})
+PLACES = frozenset({CHOOSING, "announce", "training"})
 """Questions whose items are what may be chosen, not what was."""
+NOTED = frozenset({"checking"})
+"""Questions whose rest is a note of ours, not what was said."""
 LONGEST_AGAIN = 60
 """Characters of a command that is to be said again."""
 LONGEST_NUMBER = 15
@@ -110,7 +112,8 @@ def _again(kind: str, content: dict[str, Any]) -> str:
     command = BY_NAME[str(content["command"])]
     word = (command.zh if content["language"] == "zh" else command.en)[0]
     about = [f"#{number}" for number in content["items"]] if kind not in PLACES else []
-    return " ".join(part for part in (word, *about, str(content["rest"])) if part)
+    rest = str(content["rest"]) if kind not in NOTED else ""
+    return " ".join(part for part in (word, *about, rest) if part)
 
 
 def _pressed(action: str) -> Understood | Reply:

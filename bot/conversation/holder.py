@@ -102,7 +102,7 @@ async def mine(ask: Ask) -> Reply:
     if not ask.units:
         return await _watching(ask)
     own = await find.own(ask)
-    parts = await share_rows.held_by(ask.units, ask.today)
+    parts = await share_rows.held_by(ask.units, ask.today, hidden=ask.hidden)
     open_now = [one for one in own if one.state in OPEN_STATES]
     waiting = len(own) - len(open_now)
     reported = ask.say("mine-waiting", n=waiting) if waiting else ""

@@ -40,7 +40,8 @@ async def parts(ask: Ask, obligations: Sequence[Obligation], *states: ShareState
 
 async def owed(ask: Ask, *states: ShareState) -> list[Obligation]:
     """The obligations in which the asker's units have still to answer as partners."""
-    held = [share for share in await share_rows.held_by(ask.units, ask.today) if share.state in states]
+    owing = await share_rows.held_by(ask.units, ask.today, hidden=ask.hidden)
+    held = [share for share in owing if share.state in states]
     found = [await reading.obligation(number) for number in dict.fromkeys(share.obligation_id for share in held)]
     return [one for one in found if one is not None]
 

@@ -20,7 +20,7 @@ UNTIERED = frozenset({"help", "cancel"})
 """Commands that speak of no obligation; the numbers they show are examples."""
 BY_UNIT = frozenset({"lights"})
 """Questions whose answer counts units: of those something may be left although they count no obligations."""
-OTHERWISE_NUMBERED = frozenset({"announce", "approve", "reject"})
+OTHERWISE_NUMBERED = frozenset({"announce", "approve", "reject", "hours"})
 """Commands whose buttons and questions name something else than obligations."""
 
 

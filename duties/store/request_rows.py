@@ -53,15 +53,20 @@ async def open_on(obligation: int) -> list[Request]:
     return [_request(row) for row in rows]
 
 
-async def open_under(trees: Sequence[str], units: Sequence[int], limit: int) -> tuple[list[Request], int]:
-    """The open requests in these subtrees and of these units, the oldest first, and how many there are."""
-    where, values = _within(trees, units)
+async def open_under(
+    trees: Sequence[str], units: Sequence[int], limit: int, hidden: Sequence[str] = ()
+) -> tuple[list[Request], int]:
+    """The open requests in these subtrees and of these units, the oldest first, and how many there are.
+
+    Those about `hidden` duties are left out.
+    """
+    where, values = _within(trees, units, hidden)
     rows = await fetch(f"{_REQUEST} {where} ORDER BY r.id LIMIT :limit", limit=limit, **values)
     (row,) = await fetch(f"SELECT COUNT(*) AS found FROM request r {where}", **values)
     return [_request(row) for row in rows], int(row["found"])
 
 
-def _within(trees: Sequence[str], units: Sequence[int]) -> tuple[str, dict[str, Any]]:
+def _within(trees: Sequence[str], units: Sequence[int], hidden: Sequence[str]) -> tuple[str, dict[str, Any]]:
     values: dict[str, Any] = {f"tree{number}": f"{path}%" for number, path in enumerate(trees)}
     places = [f"u.path LIKE :{name}" for name in values]
     if units:
@@ -69,7 +74,12 @@ def _within(trees: Sequence[str], units: Sequence[int]) -> tuple[str, dict[str, 
         values["units"] = tuple(units)
     where = " OR ".join(places) or "FALSE"
     joined = "JOIN obligation o ON o.id = r.obligation_id JOIN unit u ON u.id = o.unit_id"
-    return f"{joined} WHERE r.state = 'open' AND ({where})", values
+    told = f"r.state = 'open' AND ({where})"
+    if hidden:
+        joined += " JOIN term t ON t.id = o.term_id"
+        told += " AND t.duty NOT IN :hidden"
+        values["hidden"] = tuple(hidden)
+    return f"{joined} WHERE {told}", values
 
 
 async def answer(number: int, state: str) -> bool:

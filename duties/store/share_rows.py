@@ -87,15 +87,18 @@ async def unanswered(obligation: int) -> list[Share]:
     return [_share(row) for row in rows]
 
 
-async def held_by(units: Sequence[int], today: date, limit: int = 500) -> list[Share]:
-    """What these units still have to answer, the nearest due day first."""
+async def held_by(
+    units: Sequence[int], today: date, *, hidden: Sequence[str] = (), limit: int = 500
+) -> list[Share]:  # fmt: skip
+    """What these units still have to answer, the nearest due day first; without the parts in `hidden` duties."""
     if not units:
         return []
+    passed, values = (" AND t.duty NOT IN :hidden", {"hidden": tuple(hidden)}) if hidden else ("", {})
     rows = await fetch(
         f"{_SHARE} JOIN obligation o ON o.id = s.obligation_id JOIN term t ON t.id = o.term_id"
         f" WHERE s.unit_id IN :units AND s.state IN {OPEN} AND o.state IN {_OWED} AND t.opens <= :today"
-        " ORDER BY t.due, s.id LIMIT :limit",
-        units=list(units), today=today, limit=limit,
+        f"{passed} ORDER BY t.due, s.id LIMIT :limit",
+        units=list(units), today=today, limit=limit, **values,
     )  # fmt: skip
     return [_share(row) for row in rows]
 
