@@ -110,6 +110,8 @@ async def withdraw(ask: Ask) -> Reply:
 
 async def listed(ask: Ask) -> Reply:
     """申请: what waits for an answer, of those the asker supervises and of the asker's own units."""
+    if not ask.holds(*ask.roles):
+        raise RefusedError("refused-post", action="requests")
     return await _listed(ask, "")
 
 

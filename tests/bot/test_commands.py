@@ -24,6 +24,7 @@ from duties.store.database import fetch, opened, transaction
 from duties.store.tables import Person
 from tests.bot.play import FIRST_MORNING, LAW, at
 from tests.bot.talk import ADMIN, HEAD, OFFICER, SUPERVISOR, Row, Talk, copied, prepare, talking
+from tests.bot.test_officers import enlist
 
 LATE = "2026-02-05 10:00"
 """The report due on January 31 has been late for five days."""
@@ -36,14 +37,17 @@ PAGE = "https://duban.example.cn"
 SETTING: tuple[Row, ...] = (
     (OFFICER, "完成 #{cases} https://www.cjs.gov.cn/p/1.html", "已报结"),
     (OFFICER, "申请免办 #{plan} 并入州局计划", "已提出申请1"),
-    (SUPERVISOR, "免办 #{hours} 无在编人员", "已免办"),
+    (SUPERVISOR, "免办 #{waived} 无在编人员", "已免办"),
+    (SUPERVISOR, "配合 #{plan} 昌吉市水利局", "已指定配合"),
     (SUPERVISOR, "立案 合法性审核 昌吉市城市管理局 2月2日收到", "请核对"),
     (SUPERVISOR, "确认", "已立案：个案1"),
     (SUPERVISOR, "立案 合法性审核 昌吉市城市管理局 2月3日收到", "请核对"),
     (SUPERVISOR, "确认", "已立案：个案2"),
-    (SUPERVISOR, "暂停 个案2 今天", "已暂停"),
+    (SUPERVISOR, "暂停 个案2 今天 仅暂停", "已暂停"),
     (SUPERVISOR, "立案 交办 昌吉市城市管理局 限2月28日前 清理执法台账", "请核对"),
     (SUPERVISOR, "确认", "已立案：个案3"),
+    (SUPERVISOR, "立案 意见书 昌吉市城市管理局 2月3日收到 昌司督〔2026〕9号", "请核对"),
+    (SUPERVISOR, "确认", "已立案：个案4"),
     (SUPERVISOR, "拟稿 督办函 #{report}", "函1"),
     (SUPERVISOR, "拟稿 督办函 #{water}", "函2"),
     (SUPERVISOR, "发文 函2 昌司督〔2026〕2号 今天 签发人张三", "已发文"),
@@ -53,18 +57,41 @@ SETTING: tuple[Row, ...] = (
 )
 
 
+OFFICERS = """\
+单位,姓名,执法证号
+昌吉市城市管理局,王五,C1
+"""
+MORE = {
+    "assigned": ("cjs-urban", "assignment"),
+    "market": ("cjs-market", "enforcement-annual-report"),
+    "waived": ("cjs-water", "training-hours"),
+    "rectify": ("cjs-urban", "opinion-letter-rectification"),
+    "check": ("cjs-urban", "standing-check"),
+}
+"""Of several terms the oldest is meant."""
+
+
 @dataclass(frozen=True)
 class Sentence:
-    """The shortest sentence that says it, in both languages; what the same person says before it and after it."""
+    """The shortest sentence that says it, in both languages; what the same person says before it and after it.
+
+    `looking` is what a supervisor says who may only look at what a unit answers.
+    """
 
     zh: str
     en: str
     before: dict[str, str] | str = ""
     then: tuple[str, str] = ("", "")
+    looking: tuple[str, str] = ("", "")
 
     def said(self, who: str, language: Language) -> tuple[str, str, str]:
         first = self.before if isinstance(self.before, str) else self.before.get(who, "")
-        return (first, self.zh, self.then[0]) if language == "zh" else (first, self.en, self.then[1])
+        said = self.looking if self.looks(who) else (self.zh, self.en)
+        place = ("zh", "en").index(language)
+        return first, said[place], self.then[place]
+
+    def looks(self, who: str) -> bool:
+        return who == SUPERVISOR and self.looking != ("", "")
 
 
 EVIDENCE = "昌市城管〔2026〕3号 2026-02-04 https://www.cjs.gov.cn/p/2.html"
@@ -75,13 +102,22 @@ SENTENCES: dict[str, Sentence] = {
     "mine": Sentence("待办", "mine"),
     "note": Sentence("进展 #{report} 正在起草", "update #{report} drafting"),
     "assign": Sentence("转办 #{report} 昌吉市城管局经办人", "assign #{report} 昌吉市城管局经办人"),
+    "share-add": Sentence("配合 #{report} 昌吉市水利局", "partner #{report} 昌吉市水利局"),
     "ask-waiver": Sentence("申请免办 #{report} 无此事项", "request waiver #{report} nothing to report"),
     "ask-extension": Sentence(
         "申请延期 #{assigned} 材料未到 至2026年3月20日", "request extension #{assigned} papers missing until 2026-03-20"
     ),
+    "skeleton": Sentence("报告稿 #{rectify}", "skeleton #{rectify}"),
+    "withdraw-request": Sentence("撤回申请 申请1", "withdraw request 1"),
+    "requests": Sentence("申请", "requests"),
     "delegate": Sentence("委托 {colleague} 2月9日至2月13日", "delegate {colleague} 2026-02-09 to 2026-02-13"),
     "study": Sentence("学法 2月4日 行政处罚法", "study 2026-02-04 Penalties Act"),
     "tally": Sentence("计数 #{study} 2月4日 行政处罚法", "count #{study} 2026-02-04 Penalties Act"),
+    "hours": Sentence("学时 王五 4小时 2月4日 行政处罚法", "hours 王五 4 hours 2026-02-04 Penalties Act"),
+    "snooze": Sentence("稍后 #{study} 2小时", "snooze #{study} 2 hours"),
+    "checklist": Sentence(
+        "自查 #{check} 5 是", "checklist #{check} 5 yes", looking=("自查 #{check}", "checklist #{check}")
+    ),
     "detail": Sentence("详情 #{report}", "detail #{report}"),
     "undo": Sentence("撤回", "undo", {HEAD: "签收 #{study}", OFFICER: "签收 #{study}", SUPERVISOR: "销号 #{cases}"}),
     "overdue": Sentence("逾期", "overdue"),
@@ -99,9 +135,12 @@ SENTENCES: dict[str, Sentence] = {
     "close": Sentence("销号 #{cases}", "close #{cases}"),
     "return": Sentence("退回 #{cases} 附件不全", "return #{cases} the annex is missing"),
     "waive": Sentence("免办 #{report} 无此事项", "waive #{report} nothing to report"),
+    "share-release": Sentence(
+        "免配合 #{plan} 昌吉市水利局 不涉及", "release partner #{plan} 昌吉市水利局 not involved"
+    ),
     "approve": Sentence("同意 申请1", "approve request 1"),
     "reject": Sentence("不同意 申请1 须单独制定", "reject request 1 it is needed"),
-    "unwaive": Sentence("恢复办理 #{hours}", "unwaive #{hours}"),
+    "unwaive": Sentence("恢复办理 #{waived}", "unwaive #{waived}"),
     "draft": Sentence("拟稿 督办函 #{market}", "draft urging letter #{market}"),
     "issue": Sentence("发文 函1 昌司督〔2026〕1号 签发人张三", "issue letter 1 昌司督〔2026〕1号 signed by Zhang San"),
     "serve": Sentence("送达 函2 今天 当面签收", "serve letter 2 today by hand"),
@@ -123,7 +162,7 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "cases": Sentence("个案", "cases"),
     "amend": Sentence("更正 个案1 2月1日收到", "amend case 1 2026-02-01"),
-    "pause": Sentence("暂停 个案1 今天", "pause case 1 today"),
+    "pause": Sentence("暂停 个案1 今天 仅暂停", "pause case 1 today pause only"),
     "resume": Sentence("恢复 个案2 今天", "resume case 2 today"),
     "withdraw": Sentence("撤案 个案1 立错了", "withdraw case 1 opened by mistake"),
     "unreached": Sentence("未绑定", "unreached"),
@@ -156,6 +195,7 @@ async def _set(url: str) -> None:
     async with talking(url, LATE) as talk:
         talk.bot.inbox.around = Surroundings(LAW.workdays, PAGE)
         await learn(talk)
+        await enlist(talk, OFFICERS)
         await talk.hold(SETTING)
         somebody = await Person.create(code=NOBODY, name="没有岗位的人")
         await people.bind(somebody.id, talk.adapter.connection, NOBODY, talk.now)
@@ -164,12 +204,11 @@ async def _set(url: str) -> None:
 
 async def learn(talk: Talk) -> None:
     rows = await fetch(
-        "SELECT o.id, t.duty FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id"
-        " WHERE t.duty = 'assignment'"
-        " OR (u.code = 'cjs-market' AND t.duty = 'enforcement-annual-report' AND t.label = '2025')"
+        "SELECT o.id, u.code, t.duty, t.label FROM obligation o JOIN term t ON t.id = o.term_id"
+        " JOIN unit u ON u.id = o.unit_id ORDER BY t.label DESC"
     )
-    for row in rows:
-        talk.numbers["assigned" if row["duty"] == "assignment" else "market"] = row["id"]
+    known = {(row["code"], row["duty"]): row["id"] for row in rows}
+    talk.numbers |= {name: known[key] for name, key in MORE.items() if key in known}
 
 
 @pytest.fixture
@@ -262,20 +301,21 @@ async def test_every_command_by_every_post(talk: Talk, role: Role | None, langua
     for command in COMMANDS:
         mine = holds(role, command)
         said = await says(talk, WHO[role], command, language, whole=mine)
-        fault = fault_of_answer(command, said) if mine else fault_of_refusal(command, role, said)
+        fault = fault_of_answer(command, WHO[role], said) if mine else fault_of_refusal(command, role, said)
         if fault:
             wrong.append(f"{command.name}: {fault}: {said.reply.text} {said.entries}")
     assert wrong == []
 
 
-def fault_of_answer(command: Command, said: Said) -> str:
+def fault_of_answer(command: Command, who: str, said: Said) -> str:
     text = said.reply.text
+    reads = command.reads or SENTENCES[command.name].looks(who)
     faults = {
         "is refused": said.refused,
         "is not understood": any(word in text for word in LOST),
         "is longer than a phone": len(text.splitlines()) > LINES,
-        "changes what it reads": command.reads and any(said.grown.values()),
-        "leaves no line": not (command.reads or said.entries or command.name in UNWRITTEN),
+        "changes what it reads": reads and any(said.grown.values()),
+        "leaves no line": not (reads or said.entries or command.name in UNWRITTEN),
         "has a button and no word for it": not all(instead(text, button[1]) for button in said.reply.buttons),
         "tells others of a button and no word for it": not all(
             instead(one["text"], button[1]) for one in said.news for button in one["buttons"]
