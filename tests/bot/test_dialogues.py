@@ -3,6 +3,7 @@
 import ast
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import bot.conversation
 from bot.app import Bot
 from duties.store.database import fetch
 from tests.bot.play import LAW, ZONE
-from tests.bot.talk import CLOCK, HEAD, OFFICER, SUPERVISOR, Row, Talk, begun, copied, prepare, talking
+from tests.bot.talk import CLOCK, HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, begun, copied, prepare, talking
+from tests.bot.test_checklist import learn
+from tests.bot.test_officers import LIST, enlist
 
 NUMBER = "昌市城管〔2026〕3号 https://cj.gov.cn/a"
 ASSIGNED: tuple[Row, ...] = (
@@ -21,6 +24,8 @@ ASSIGNED: tuple[Row, ...] = (
 DRAFTED: tuple[Row, ...] = ((CLOCK, "2026-02-05 10:00"), (SUPERVISOR, "拟稿 督办函 #{report}", "已拟督办函"))
 ISSUED: tuple[Row, ...] = (*DRAFTED, (SUPERVISOR, "发文 函1 昌司督〔2026〕1号 今天 签发人张三", "已发文"))
 REPORTED: tuple[Row, ...] = ((OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),)
+SHARED: tuple[Row, ...] = ((HEAD, "配合 #{report} 昌吉市水利局", "已指定配合"),)
+JUNE: tuple[Row, ...] = ((CLOCK, "2026-06-22 10:00"),)
 ASKED: tuple[Row, ...] = ((OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),)
 
 
@@ -65,6 +70,20 @@ DIALOGUES: dict[str, Dialogue] = {
     "announce": Dialogue(
         "announce", SUPERVISOR, ("通知 年度分析报告", "请于周五前报送电子版", "确认"), "已通知", "通知"
     ),
+    "share-add": Dialogue(
+        "partner", HEAD, ("配合 #{report}", "查无此局", "昌吉市水利局"), "已指定配合", "配合 #{report}”"
+    ),
+    "share-release": Dialogue(
+        "reason", SUPERVISOR, ("免配合 #{report}", "昌吉市水利局", "不涉及水利"), "已免配合", "免配合 #{report}", SHARED
+    ),
+    "share": Dialogue("evidence", WATER, ("完成 #{report}", "数据已报"), "已答复配合", "完成 #{report}”", SHARED),
+    "hours": Dialogue(
+        "training", OFFICER, ("学时 张三", "4小时", "行政处罚法"), "已记学时", "学时 "
+    ),
+    "hours of one of two": Dialogue(
+        "training", OFFICER, ("学时 王伟 4小时 行政处罚法", "9", "1"), "已记学时", "学时 王伟 4小时 行政处罚法”"
+    ),
+    "checklist": Dialogue("checking", OFFICER, ("自查", "5 缺：未接入平台，其余是"), "已记 10 条", "自查 #{check}”", JUNE),
 }  # fmt: skip
 
 
@@ -76,6 +95,8 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def talk(morning: Path, tmp_path: Path) -> AsyncIterator[Talk]:
     async with talking(copied(morning, tmp_path)) as found:
+        await enlist(found, LIST)
+        await learn(found)
         yield found
 
 
@@ -85,9 +106,16 @@ def asked() -> set[str]:
     for file in Path(bot.conversation.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "question":
-                assert isinstance(node.args[0], ast.Constant), f"{file.name}:{node.lineno}"
-                kinds.add(str(node.args[0].value))
+                kinds.add(kind_of(node.args[0], file))
     return kinds
+
+
+def kind_of(argument: ast.expr, file: Path) -> str:
+    """A kind as it stands there, or as a name of its module says."""
+    if isinstance(argument, ast.Name):
+        return str(vars(import_module(f"bot.conversation.{file.stem}"))[argument.id])
+    assert isinstance(argument, ast.Constant), f"{file.name}:{argument.lineno}"
+    return str(argument.value)
 
 
 def test_every_question_is_tried() -> None:
