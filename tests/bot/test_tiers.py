@@ -135,6 +135,18 @@ WHOLLY_DIRECT = (
     (OFFICER, "完成 #{water} 昌市水〔2026〕3号", "已记入台账"),
     (OFFICER, "签收 #{letter}", "已记入台账"),
     (OFFICER, "详情 #{letter}", "已记入台账"),
+    (WATER, "报告稿 #{letter}", "整改报告"),
+    (WATER, "skeleton #{letter}", "Rectification"),
+    (WATER, "报告稿", "意见书整改"),
+    (OFFICER, "报告稿", "意见书整改"),
+    (WATER, "稍后 #{letter}", "再提醒您"),
+    (WATER, "稍后 #{letter} #{water} 2小时", "意见书整改"),
+    (SUPERVISOR, "配合 #{letter}", "意见书整改"),
+    (SUPERVISOR, "配合 #{letter} 城管局", "已指定配合"),
+    (SUPERVISOR, "免配合 #{letter}", "意见书整改"),
+    (WATER, "自查 #{letter}", ""),
+    (SUPERVISOR, "自查 #{letter} 缺", ""),
+    (WATER, "撤回申请 #{letter}", ""),
 )  # fmt: skip
 
 
@@ -208,6 +220,17 @@ OPEN = (
     (OFFICER, "帮助", "签收"),
     (OFFICER, "帮助 立案", "立案"),
     (OFFICER, "谢谢", "督办"),
+    (OFFICER, "学时", "名单"),
+    (OFFICER, "hours", "officers"),
+    (OFFICER, "稍后 #{report}", "再提醒您"),
+    (OFFICER, "自查", "自查"),
+    (OFFICER, "报告稿 #{report}", "已记入台账"),
+    (OFFICER, "申请", "没有待答复的申请"),
+    (OFFICER, "待批", "没有待答复的申请"),
+    (OFFICER, "撤回申请", "没有待答复的申请"),
+    (HEAD, "配合 #{report}", "由哪个单位配合"),
+    (HEAD, "配合 #{report} 水利局", "已指定配合"),
+    (SUPERVISOR, "免配合 #{report}", "没有未答的配合单位"),
     (HEAD, "转办 #{report}", "转给谁办"),
     (HEAD, "订阅", ""),
     (HEAD, "退订", ""),
@@ -255,6 +278,59 @@ def test_every_command_is_in_the_tables() -> None:
         command.name for command in COMMANDS if not any(text.startswith((*command.zh, *command.en)) for text in said)
     ]
     assert missing == []
+
+
+async def test_of_requests_a_group_reads_the_open_ones_and_answers_the_others_alone(meeting: Meeting) -> None:
+    await meeting.talk.hold(((WATER, "申请免办 #{letter} 机构已撤并", "申请1"),))
+    for who in (WATER, SUPERVISOR):
+        assert (await meeting.say(who, "申请")).public == "已单独发给您。"
+    assert "另有 1 件申请" not in (await meeting.say(SUPERVISOR, "待核")).public
+    await meeting.talk.hold(((WATER, "申请免办 #{water} 机构已撤并", "申请2"),))
+    for who in (WATER, SUPERVISOR):
+        heard = await meeting.say(who, "申请")
+        assert "申请2" in heard.public
+        assert "申请1" not in heard.public
+        assert "另有 1 项不便在群内显示，已单独发给您。" in heard.public
+        assert "申请1" in heard.private
+    withdrawn = await meeting.say(WATER, "撤回申请 申请1")
+    assert withdrawn.public == "已单独发给您。"
+    assert "申请1" in withdrawn.private
+    assert "申请2" in (await meeting.say(WATER, "撤回申请")).public
+
+
+async def test_of_shares_a_group_reads_those_of_open_duties(meeting: Meeting) -> None:
+    await meeting.talk.hold(
+        (
+            (SUPERVISOR, "配合 #{letter} 城管局", "已指定配合"),
+            (SUPERVISOR, "配合 #{water} 城管局", "已指定配合"),
+        )
+    )
+    mine = await meeting.say(OFFICER, "待办")
+    assert "配合 1 项待答复" in mine.public
+    assert "另有 1 项不便在群内显示" in mine.public
+    assert "配合 2 项待答复" in mine.private
+    await meeting.talk.go_to("2026-01-05 12:00")
+    await meeting.talk.go_to(OVERDUE)
+    for text in ("逾期", "未签收", "单位 城管局", "overdue"):
+        heard = await meeting.say(SUPERVISOR, text)
+        assert "意见书整改" in heard.private or "Rectification" in heard.private, text
+    for text in ("签收 #{letter}", "完成 #{letter}", "完成 #{letter} 数据已报", "撤回", "详情 #{letter}"):
+        assert (await meeting.say(OFFICER, text)).public == "已单独发给您。", text
+    released = await meeting.say(SUPERVISOR, "免配合 #{letter} 城管局 不涉及")
+    assert released.public == "已单独发给您。"
+    assert "已免配合" in (await meeting.say(SUPERVISOR, "免配合 #{water} 城管局 不涉及")).public
+
+
+async def test_what_was_put_off_is_told_alone_again_and_taken_back_alone(meeting: Meeting) -> None:
+    await meeting.say(WATER, "稍后 #{letter} 2小时")
+    undone = await meeting.say(WATER, "撤回")
+    assert (undone.public, "意见书整改" in undone.private) == ("已单独发给您。", True)
+    await meeting.say(WATER, "稍后 #{letter} 2小时")
+    await execute("UPDATE identity SET address = 'chat:water' WHERE address = :officer", officer=WATER)
+    await meeting.talk.go_to("2026-01-04 12:30")
+    (again,) = [sent.text for sent in meeting.talk.told("chat:water")]
+    assert "不便在群内显示" in again
+    await nothing_direct(again)
 
 
 async def test_a_dialogue_begun_in_a_group_goes_on_alone_wherever_it_is_answered(meeting: Meeting) -> None:
