@@ -83,7 +83,9 @@ DIALOGUES: dict[str, Dialogue] = {
     "hours of one of two": Dialogue(
         "training", OFFICER, ("学时 王伟 4小时 行政处罚法", "9", "1"), "已记学时", "学时 王伟 4小时 行政处罚法”"
     ),
-    "checklist": Dialogue("checking", OFFICER, ("自查", "5 缺：未接入平台，其余是"), "已记 10 条", "自查 #{check}”", JUNE),
+    "checklist": Dialogue(
+        "checking", OFFICER, ("自查", "5 缺：未接入平台，其余是"), "已记 10 条", "自查 #{check}”", JUNE
+    ),
 }  # fmt: skip
 
 

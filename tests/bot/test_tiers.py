@@ -146,7 +146,6 @@ WHOLLY_DIRECT = (
     (SUPERVISOR, "免配合 #{letter}", "意见书整改"),
     (WATER, "自查 #{letter}", ""),
     (SUPERVISOR, "自查 #{letter} 缺", ""),
-    (WATER, "撤回申请 #{letter}", ""),
 )  # fmt: skip
 
 
