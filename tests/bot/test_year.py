@@ -1,4 +1,4 @@
-"""A year in the life: the shipped registry, eight units that answer each in their way, fifteen months of days checked.
+"""A year in the life: the shipped registry, nine units that answer each in their way, fifteen months of days checked.
 
 The people are drawn with a seed: one in the suite, on SQLite. `make year` lives more years, on both databases:
 
@@ -8,6 +8,7 @@ The people are drawn with a seed: one in the suite, on SQLite. `make year` lives
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -120,6 +121,9 @@ class Watch:
             assert row["state"] == "sent", told
             assert self.life.books.almanac.workday(today), told
             assert one.open, told
+            assert self.life.books.parts[int(share)].open if (share := row["audience"].partition("/")[2]) else True, (
+                told
+            )
             assert one.opens <= today, told
             assert as_date(row["due"]) == one.due, told
             assert row["code"] in self.life.recipients(one, row["audience"], SUPERVISORS[one.unit]), told
@@ -136,11 +140,14 @@ class Watch:
             "SELECT id, obligation_id, due, rung, audience FROM reminder WHERE id > :last", last=self.raised
         )
         self.raised = max((row["id"] for row in rows), default=self.raised)
+        for row in rows:
+            if share := row["audience"].partition("/")[2]:
+                assert life.books.parts[int(share)].open, f"{today} {row}"
         self.reminders |= {(row["obligation_id"], as_date(row["due"]), row["rung"], row["audience"]) for row in rows}
         for one in life.books.now(today):
             if not one.open:
                 continue
-            for rung, audience in rungs_today(one, today, life.books.almanac):
+            for rung, audience in (*rungs_today(one, today, life.books.almanac), *_partners_today(one, today, life)):
                 assert (one.number, one.due, rung, audience) in self.reminders, f"{today} {rung} {audience} {one}"
             if one.counted and (checkpoint := _checkpoint(one, today, life.books.almanac)):
                 raised = (one.number, one.due, checkpoint, "head") in self.reminders
@@ -228,6 +235,10 @@ class Watch:
         different = {key: (found.get(key), booked.get(key)) for key in found.keys() | booked.keys()}
         different = {key: both for key, both in different.items() if both[0] != both[1]}
         assert not different, f"{self.life.today}: {different}"
+        shares = await fetch("SELECT s.id, s.state FROM share s")
+        assert {row["id"]: row["state"] for row in shares} == {
+            number: str(part.state) for number, part in self.life.books.parts.items()
+        }, self.life.today
 
     async def _figures(self, who: str, seen: list[Owed]) -> None:
         today = self.life.today
@@ -237,6 +248,8 @@ class Watch:
         assert _ints(head) == ([len(late), len({one.unit for one in late})] if late else []), answer
         waiting = sum(one.state == State.REPORTED for one in seen)
         assert _ints(re.search(r"另有 (\d+) 项已报结", answer)) == ([waiting] if waiting else []), answer
+        helping = sum(part.unit in {unit.unit for unit in seen} for one in late for part in one.unanswered)
+        assert _ints(re.search(r"另有配合未答且已过期 (\d+) 项", answer)) == ([helping] if helping else []), answer
         answer = await self.life.tells(who, "灯")
         assert _ints(re.search(r"红灯 (\d+)，黄灯 (\d+)，绿灯 (\d+)，共 (\d+)", answer)) == lights(
             seen, today, self.life.books.almanac
@@ -295,6 +308,16 @@ def rungs_today(one: Owed, today: date, days: almanac.Almanac) -> list[tuple[str
         told = rung["acknowledged"] if one.state == State.ACKNOWLEDGED else rung["audience"]
         spoken += [(code, audience) for audience in told]
     return spoken
+
+
+def _partners_today(one: Owed, today: date, life: Life) -> list[tuple[str, str]]:
+    """The same for partners that have not answered: each hears what a lead in its state would."""
+    return [
+        (rung, f"{audience}/{part.number}")
+        for part in one.unanswered
+        for rung, audience in rungs_today(replace(one, state=State(part.state)), today, life.books.almanac)
+        if audience in ("head", "officer")
+    ]
 
 
 def _checkpoint(one: Owed, today: date, days: almanac.Almanac) -> str:
@@ -658,7 +681,8 @@ async def _everything_happened(life: Life) -> None:
 
 
 ACTS = {
-    "acknowledge", "amend", "approve", "assign", "ask-extension", "ask-waiver", "calendar", "cancel", "close", "count",
+    "acknowledge", "amend", "approve", "assign", "ask-extension", "ask-waiver", "calendar", "cancel", "check", "close",
+    "count",
     "credit", "deduct", "delegate", "draft", "issue", "open", "pause", "plan", "recall", "refused", "reject", "reopen",
-    "report", "resume", "return", "serve", "undo", "waive", "wave", "withdraw",
+    "report", "resume", "return", "serve", "share-acknowledge", "share-answer", "undo", "waive", "wave", "withdraw",
 }  # fmt: skip

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.app import Bot, Law
-from duties.model import State
+from duties.model import ShareState, State
 from duties.paper import Paper
 from duties.roster import Roster
 from duties.store.database import fetch
@@ -29,11 +29,12 @@ FIRST, LAST = date(2026, 1, 1), date(2027, 3, 31)
 HORIZON = timedelta(days=400)
 CITY, PREFECTURE = "cjs-justice-supervisor", "cjz-justice-supervisor"
 FILE: Mapping[str, Mapping[str, Any]] = {unit["code"]: unit for unit in almanac.read("roster/changji.toml")["unit"]}
-EIGHT = (
+KNOWN = (
     "cjz-gov", "cjz-justice", "cjs-gov", "cjs-office", "cjs-justice", "cjs-urban", "cjs-water", "cjs-yushugou",
+    "cjs-performance",
 )  # fmt: skip
 WHOLE = os.environ.get("DUBAN_YEAR_UNITS") == "city"
-UNITS = tuple(code for code in FILE if code in EIGHT or (WHOLE and code.startswith("cjs-")))
+UNITS = tuple(code for code in FILE if code in KNOWN or (WHOLE and code.startswith("cjs-")))
 NEW = "cjs-tourism"
 """A bureau founded on a day in spring, and abolished in autumn."""
 FOUNDED, ABOLISHED = date(2026, 5, 1), date(2026, 11, 30)
@@ -85,6 +86,20 @@ def roster(*more: Mapping[str, Any]) -> Roster:
 
 
 @dataclass
+class Part:
+    """What a partner has to answer in another's share of a joint duty. `number` is the product's."""
+
+    unit: str
+    state: ShareState = ShareState.PENDING
+    act_on: date | None = None
+    number: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.state in (ShareState.PENDING, ShareState.ACKNOWLEDGED)
+
+
+@dataclass
 class Owed:
     """One unit's share of a term, as the books have it. `aim` is the day that reminders aim at."""
 
@@ -104,6 +119,7 @@ class Owed:
     act_on: date | None = None
     back: int = 0
     number: int = 0
+    parts: list[Part] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -127,6 +143,15 @@ class Owed:
     @property
     def open(self) -> bool:
         return self.state in OPEN
+
+    @property
+    def unanswered(self) -> list[Part]:
+        """The partners' parts for which it waits."""
+        return [part for part in self.parts if part.open]
+
+    def part(self, unit: str) -> Part | None:
+        """A unit's part, if it is a partner."""
+        return next((part for part in self.parts if part.unit == unit), None)
 
     def late(self, today: date) -> bool:
         return self.open and self.due < today
@@ -160,13 +185,17 @@ def _tags(unit: str) -> set[str]:
     return {"*", *{**FILE, NEW: NEW_FILE}[unit].get("tags", ())}
 
 
-def _bound(term: almanac.Term, units: Iterable[str]) -> list[str]:
-    """The units that a scope of a duty binds. A joint duty is led by the first of its tags that any unit has."""
+def _bound(term: almanac.Term, units: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The units that a scope of a duty binds, and the partners of each.
+
+    A joint duty is led by the first of its tags that any unit has; those with the other tags are partners.
+    """
     there = [unit for unit in units if term.scope["jurisdiction"] in _jurisdictions(unit)]
     by_tag = [[unit for unit in there if tag in _tags(unit)] for tag in term.scope["tags"]]
     if term.scope.get("joint"):
-        return next((found for found in by_tag if found), [])
-    return [unit for unit in there if any(unit in found for found in by_tag)]
+        leads = next((found for found in by_tag if found), [])
+        return leads, [unit for found in by_tag for unit in found if unit not in leads]
+    return [unit for unit in there if any(unit in found for found in by_tag)], []
 
 
 @dataclass(frozen=True)
@@ -197,10 +226,13 @@ KNOWN_TEMPERS = {
     "cjs-office": Temper(None),
     "cjz-gov": Temper(None),
     "cjz-justice": Temper((-3, 30), 0.4, 1.0, backdates=0.2),
+    "cjs-performance": Temper((-20, -2), 0.6),
     NEW: Temper((-6, 4), 0.8, 1.5, away=((ABOLISHED + DAY, LAST),)),
 }
-TEMPERS = {code: KNOWN_TEMPERS.get(code) or KNOWN_TEMPERS[EIGHT[2 + nth % 6]] for nth, code in enumerate((*UNITS, NEW))}
-"""Of the whole city, every further unit is like one of the eight."""
+TEMPERS = {code: KNOWN_TEMPERS.get(code) or KNOWN_TEMPERS[KNOWN[2 + nth % 6]] for nth, code in enumerate((*UNITS, NEW))}
+"""Of the whole city, every further unit is like one of these."""
+PARTNERS_ANSWER = ((-45, -22), (-9, 12))
+"""The days from a deadline to a partner's answer: before its lead wants to report, or after."""
 
 
 class Books:
@@ -210,6 +242,7 @@ class Books:
         self.almanac = Almanac()
         self.owed: dict[Key, Owed] = {}
         self.numbers: dict[int, Owed] = {}
+        self.parts: dict[int, Part] = {}
         self.units = list(UNITS)
         self.events: dict[str, Event] = {}
         self.over = False
@@ -219,15 +252,16 @@ class Books:
         """In hundredths, by unit."""
         for term in sorted(almanac.terms(FIRST, LAST + HORIZON + HORIZON), key=lambda one: one.due):
             if term.opens <= LAST + HORIZON:
-                self._owe(term, _bound(term, self.units))
+                self._owe(term, *_bound(term, self.units))
 
-    def _owe(self, term: almanac.Term, units: Iterable[str]) -> None:
+    def _owe(self, term: almanac.Term, units: Iterable[str], partners: Iterable[str] = ()) -> None:
         """A term, once for each unit: of two scopes that bind one, the first due is what it owes."""
         rule = almanac.duties()[term.duty]["rule"]
         target = rule["at_least"] if rule["kind"] == "counted" and rule.get("per", "unit") != "member" else 1
         for unit in units:
             aim = self.almanac.before(term.due)
             one = Owed(unit, term.duty, term.label, term.opens, term.due, aim, term.scope["force"], target)
+            one.parts = [Part(partner) for partner in partners]
             self.owed.setdefault(one.key, one)
 
     def founded(self) -> None:
@@ -235,7 +269,7 @@ class Books:
         self.units.append(NEW)
         for term in sorted(almanac.terms(FOUNDED, LAST + HORIZON + HORIZON), key=lambda one: one.due):
             if term.opens <= LAST + HORIZON and not self._over(term.duty, term.opens, term.due):
-                self._owe(term, [unit for unit in _bound(term, self.units) if unit == NEW])
+                self._owe(term, [unit for unit in _bound(term, self.units)[0] if unit == NEW])
         for one in self.owed.values():
             if one.unit == NEW and one.target > 1 and one.opens < FOUNDED:
                 one.target = -(-one.target * (13 - FOUNDED.month) // 12)
@@ -283,6 +317,14 @@ class Books:
             assert one is not None, f"nobody made {row} owed"
             one.number = row["id"]
             self.numbers[row["id"]] = one
+        for row in await fetch(
+            "SELECT s.id, s.obligation_id, u.code FROM share s JOIN unit u ON u.id = s.unit_id WHERE s.id > :last",
+            last=max(self.parts, default=0),
+        ):
+            part = self.numbers[row["obligation_id"]].part(row["code"])
+            assert part is not None, f"nobody made {row} a partner"
+            part.number = row["id"]
+            self.parts[row["id"]] = part
 
     def night(self, today: date) -> None:
         """Waivers end, rights that were not used lapse."""
@@ -366,6 +408,9 @@ class Life(Play):
 
     def recipients(self, one: Owed, audience: str, supervisor: str) -> set[str]:
         """Who may be told of something: the post's holder, and whoever stands in for them."""
+        audience, _, share = audience.partition("/")
+        if share:
+            return {f"{self.books.parts[int(share)].unit}-{audience}"}
         unit, since, until = self.standing_in
         acting = (
             {f"{unit}-officer"} if (one.unit, audience) == (unit, "head") and since <= self.today <= until else set()
@@ -397,13 +442,14 @@ class Life(Play):
         if not temper.here(self.today):
             return
         await self._acknowledged(unit, temper)
+        await self._helped(unit)
         for one in self.books.now(self.today, (unit,)):
             if one.counted:
                 await self._counted(one, temper)
             elif one.open and self._time_has_come(one, temper):
                 if temper.wrong:
                     await self._blundered(one)
-                await self._reported(one, temper)
+                await self._waited(one) if one.unanswered else await self._reported(one, temper)
 
     async def _acknowledged(self, unit: str, temper: Temper) -> None:
         """The button of what the officer was told since they last looked."""
@@ -414,14 +460,41 @@ class Life(Play):
         values = [button.value for one in news for button in one.buttons if button.value.startswith("acknowledge:")]
         for value in values:
             unseen = [
-                one for number in value.partition(":")[2].split(",")
-                if (one := self.books.numbers[int(number)]).unit == unit
-                and one.state in (State.PENDING, State.RETURNED)
+                mine for number in value.partition(":")[2].split(",")
+                if (mine := self._own(self.books.numbers[int(number)], unit)) is not None
+                and mine.state in (State.PENDING, State.RETURNED, ShareState.PENDING)
             ]  # fmt: skip
             if unseen and self.rng.random() < temper.acknowledges:
                 await self.tells(officer, f"> {value}", "已签收")
-                for one in unseen:
-                    one.state = State.ACKNOWLEDGED
+                for mine in unseen:
+                    if isinstance(mine, Part):
+                        mine.state = ShareState.ACKNOWLEDGED
+                    else:
+                        mine.state = State.ACKNOWLEDGED
+
+    def _own(self, one: Owed, unit: str) -> Owed | Part | None:
+        """What is a unit's own of an obligation: the whole as its lead, a part as a partner while it is open."""
+        return one if one.unit == unit else one.part(unit) if one.open else None
+
+    async def _helped(self, unit: str) -> None:
+        """A partner's answers, promptly or late."""
+        for one in self.books.now(self.today):
+            part = one.part(unit)
+            if part is None or not (part.open and one.open):
+                continue
+            if part.act_on is None:
+                part.act_on = one.due + self.rng.randint(*self.rng.choice(PARTNERS_ANSWER)) * DAY
+            if part.act_on <= self.today:
+                shown = f"昌字〔2026〕{self.next_number()}号 材料已报"
+                await self.tells(f"{unit}-officer", f"完成 #{one.number} {shown}", "已答复配合", "均已答复")
+                part.state = ShareState.ANSWERED
+
+    async def _waited(self, one: Owed) -> None:
+        """A lead that would report before its partners have answered is told who is missing, and tries again later."""
+        missing = [NAMES[part.unit] for part in one.unanswered]
+        text = f"完成 #{one.number} 昌字〔2026〕{self.next_number()}号 今天 https://cj.example/{self.serial}"
+        await self.tells(f"{one.unit}-head", text, f"还有 {len(missing)} 个配合单位未答，不能报结", *missing)
+        one.act_on = self.today + 3 * DAY
 
     def _time_has_come(self, one: Owed, temper: Temper) -> bool:
         if one.duty in RIGHTS and one.act_on is None:
@@ -452,12 +525,18 @@ class Life(Play):
             one.state, one.done_on, one.act_on = before, None, self.today + 2 * DAY
 
     async def _checked(self, one: Owed, who: str) -> None:
-        """Every item has its answer before the whole is reported: the first page item by item, the rest at once."""
-        answer = await self.tells(who, f"自查 #{one.number}", "条")
-        if "全部是" in answer:
+        """Every item has its answer before the whole is reported; now and then something is missing."""
+        answer = await self.tells(who, f"自查 #{one.number}", f"#{one.number}：已答")
+        if self.rng.random() < 0.5 and _unanswered(answer):
+            await self.tells(who, f"完成 #{one.number} 昌字〔2026〕1号", f"还有 {_unanswered(answer)} 条未答，不能报结")
+            answer = await self.tells(who, f"自查 #{one.number}", "请按编号回复")
+            first = _number(r"(?m)^(\d+)\. ", answer)
+            answer = await self.tells(who, f"{first} 缺：尚未落实，其余是", "其中缺 1 条")
+        if _unanswered(answer):
             answer = await self.tells(who, "全部是", "已记")
         if "一并确认吗" in answer:
-            await self.tells(who, "是", "已记")
+            answer = await self.tells(who, "是", "已记")
+        assert _unanswered(answer) == 0, answer
 
     def _materials(self, one: Owed, on: date) -> None:
         """What was missing is here: the clock of the review goes on."""
@@ -544,7 +623,11 @@ class Life(Play):
                     await self.tells(who, f"销号 #{one.number}", "已销号", f"#{one.number}")
                     one.state = State.CLOSED
                 elif chance < 0.8 and one.back < 2 and self._returnable(one):
-                    await self.tells(who, f"退回 #{one.number} 附件不全", "已退回", f"#{one.number}")
+                    part = self.rng.choice(one.parts) if one.parts else None
+                    whose = f"{NAMES[part.unit]} " if part else ""
+                    await self.tells(who, f"退回 #{one.number} {whose}附件不全", "已退回", f"#{one.number}")
+                    if part:
+                        part.state, part.act_on = ShareState.PENDING, self.today + self.rng.randint(1, 20) * DAY
                     one.state, one.done_on, one.back = State.RETURNED, None, one.back + 1
                     self._uncount(one)
                     one.act_on = self.today + self.rng.randint(1, 15) * DAY
@@ -638,6 +721,13 @@ WORDS = {
     Paper.URGING: "督办函", Paper.OPINION: "意见书", Paper.DECISION: "决定书", Paper.INTERVIEW: "约谈",
     Paper.BULLETIN: "通报",
 }  # fmt: skip
+
+
+def _unanswered(answer: str) -> int:
+    """How many items of a checklist are left."""
+    found = re.search(r"已答 (\d+)/(\d+)", answer)
+    assert found, answer
+    return int(found[2]) - int(found[1])
 
 
 def _number(pattern: str, answer: str) -> str:
