@@ -546,6 +546,14 @@ class Life(Play):
             self.books.events[review].spells[-1] = (noticed, max(noticed, on))
             self.books.recount(review, self.today)
 
+    def _wanted_again(self, one: Owed) -> None:
+        """Materials that are sent back are not here: the clock of the review stands as it did."""
+        review = self.parents.get(one.label)
+        if review is not None and one.duty == "legality-materials":
+            noticed, _ = self.books.events[review].spells[-1]
+            self.books.events[review].spells[-1] = (noticed, noticed + 366 * DAY)
+            self.books.recount(review, self.today)
+
     async def _followed(self, one: Owed, on: date, answer: str) -> None:
         """An objection that is reported opens its review; one that is reported again begins it anew."""
         review = self.reviews.get(one.label)
@@ -630,6 +638,7 @@ class Life(Play):
                         part.state, part.act_on = ShareState.PENDING, self.today + self.rng.randint(1, 20) * DAY
                     one.state, one.done_on, one.back = State.RETURNED, None, one.back + 1
                     self._uncount(one)
+                    self._wanted_again(one)
                     one.act_on = self.today + self.rng.randint(1, 15) * DAY
 
     def _uncount(self, one: Owed) -> None:
