@@ -26,6 +26,7 @@ TONES = (
 """From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
+_Alike = tuple[str, str, str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class NoticeWording:
         self.registry = registry
         self.language = language
         self.page = page
-        self._alike: dict[tuple[str, str, str, date, date], tuple[str, str, str]] = {}
+        self._alike: dict[tuple[str, str, str, date, date], _Alike] = {}
 
     def compose(self, owed: Sequence[Owed], today: date, surface: Surface = FULL) -> Worded:
         """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
@@ -170,7 +171,7 @@ class NoticeWording:
         return f"advice-{offered[0]}" if offered else "advice-over"
 
     def _item(self, number: int, one: Owed, today: date) -> str:
-        title, named, standing = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
+        title, named, due, rests_on = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
         facts = {"number": number, "id": one.obligation, "title": title, "term": named}
         if one.share:
             lines = [say("item-share", self.language, partner=one.partner, lead=one.unit, **facts)]
@@ -181,7 +182,8 @@ class NoticeWording:
             noun = rule.noun if self.language == "zh" else rule.noun_en
             lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
         lines += self._event(one)
-        lines.append(standing)
+        lines.append(say("item-paused", self.language, day=one.paused_on) if self._stands(one) else due)
+        lines += rests_on
         marks = {
             "item-assumed": one.force == Force.ASSUMED,
             "item-returned": one.state == "returned" and not one.share,
@@ -206,22 +208,25 @@ class NoticeWording:
             lines.append(say("item-return", self.language, due=one.due))
         if one.duty in REPORTS:
             lines.append(say("item-skeleton", self.language, id=one.obligation))
-        if one.tone == "moved" and one.was_due not in (None, one.due):
+        if one.tone == "moved" and one.was_due not in (None, one.due) and not self._stands(one):
             lines.append(say("item-was-due", self.language, was=one.was_due))
         return lines
 
-    def _standing(self, duty: str, label: str, jurisdiction: str, due: date, today: date) -> tuple[str, str, str]:
-        """What all units of a term are told alike: title, term, and the lines on deadline and ground."""
+    def _stands(self, one: Owed) -> bool:
+        """Whether its clock is stopped; of one event, some clocks stop and others do not."""
+        rule = self.registry.duty(one.duty).rule
+        return one.paused_on is not None and isinstance(rule, EventRule) and rule.pausable
+
+    def _standing(self, duty: str, label: str, jurisdiction: str, due: date, today: date) -> _Alike:
+        """What all units of a term are told alike: title, term, the line on the deadline and the one on the ground."""
         key = (duty, label, jurisdiction, due, today)
         if key not in self._alike:
             if len(self._alike) >= ALIKE:
                 self._alike.clear()
             rests_on = ground(self.registry, duty, jurisdiction)
-            lines = [
-                say("item-due", self.language, due=day(due, self.language), left=left(due, today, self.language)),
-                *([say("item-ground", self.language, ground=rests_on)] if rests_on else []),
-            ]
-            self._alike[key] = (self._title(duty), term(label, self.language), "\n".join(lines))
+            line = say("item-due", self.language, due=day(due, self.language), left=left(due, today, self.language))
+            grounds = (say("item-ground", self.language, ground=rests_on),) if rests_on else ()
+            self._alike[key] = (self._title(duty), term(label, self.language), line, grounds)
         return self._alike[key]
 
     def _title(self, code: str) -> str:

@@ -208,6 +208,27 @@ async def test_the_unit_hears_of_its_case_and_of_the_moved_deadline_with_buttons
     assert "收到《行政执法监督意见书》，2026年1月4日" in moved
 
 
+async def test_a_clock_that_stands_is_told_as_standing_and_its_new_day_when_it_goes_on(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对"),
+            (SUPERVISOR, "确认", "已立案"),
+            (CLOCK, "2026-01-05 10:00"),
+            (SUPERVISOR, "暂停 1 今天", "由哪个单位补正材料"),
+            (SUPERVISOR, "仅暂停", "已暂停"),
+            (CLOCK, "2026-01-05 16:00"),
+        )
+    )
+    told = talk.told("cjs-justice-officer")[-1].text
+    assert "计时自2026年1月5日（周一）的次日起暂停，恢复后另行告知期限" in told
+    assert "2027年" not in told
+    assert "原期限" not in told
+    await talk.hold(((SUPERVISOR, "恢复 1 今天", "已恢复"), (CLOCK, "2026-01-06 10:00")))
+    told = talk.told("cjs-justice-officer")[-1].text
+    assert "截止 2026年1月23日（周五）" in told
+    assert "暂停" not in told
+
+
 async def test_an_objection_goes_to_the_supervisors_as_a_case_of_its_own(talk: Talk) -> None:
     await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案")))
     (row,) = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id"
