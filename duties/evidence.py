@@ -37,7 +37,8 @@ def added(slots: Sequence[EvidenceSlot], kept: Sequence[Kept], given: Evidence, 
     filled = {str(one.get(SLOT, "")): dict(one) for one in kept if not one.get(EMPTY)}
     for slot, taken in _shared(slots, filled, given):
         if taken or (given.done_on and DATE in slot.needs and not _parts(given)):
-            filled[slot.slot] = {SLOT: slot.slot, **filled.get(slot.slot, {}), **taken, **_days(given, today)}
+            before = {part: value for part, value in filled.get(slot.slot, {}).items() if not _replaced(part, taken)}
+            filled[slot.slot] = {SLOT: slot.slot, **before, **taken, **_days(given, today)}
     return [filled[slot.slot] for slot in slots if slot.slot in filled]
 
 
@@ -71,9 +72,12 @@ def _shared(
 ) -> list[tuple[EvidenceSlot, dict[str, Any]]]:
     """What each slot that still lacks something takes; all, where none does: then it is shown anew.
 
-    Words go to those that want them, else to the first.
+    A number or link that none of these wants corrects the one shown before. Words go to those that want them, else to
+    the first.
     """
     lacks = [lack.slot for lack in lacking(slots, list(filled.values()))] or list(slots)
+    anew = {part for part in _parts(given) if part in DOCUMENTS and not any(part in slot.needs for slot in lacks)}
+    lacks = [slot for slot in slots if slot in lacks or anew.intersection(slot.needs)]
     shared = [(slot, _taken(slot, slots, filled.get(slot.slot, {}), given)) for slot in lacks]
     unused = "" if any(EXEMPT in taken for _, taken in shared) else given.exempt
     if words := " ".join(part for part in (given.note, unused) if part):
@@ -90,6 +94,11 @@ def _taken(slot: EvidenceSlot, slots: Sequence[EvidenceSlot], before: Kept, give
     if given.exempt and (given.exempt_from in still or (still and given.exempt_from == EVERYTHING)):
         taken[EXEMPT] = given.exempt
     return taken
+
+
+def _replaced(part: str, taken: Kept) -> bool:
+    """What excused a document is over once the document is there."""
+    return part == EXEMPT and any(one in taken for one in DOCUMENTS)
 
 
 def _needs(slot: EvidenceSlot) -> tuple[str, ...]:

@@ -80,6 +80,16 @@ def test_what_is_complete_may_be_shown_anew() -> None:
     ]  # fmt: skip
 
 
+def test_what_was_shown_may_be_corrected_while_something_else_is_lacking() -> None:
+    kept = after(REPORT, Evidence(number="昌市城管〔2026〕4号"), Evidence(number=NUMBER))
+    assert kept == [{"slot": "filed", "number": NUMBER, "shown": "2026-01-20"}]
+
+
+def test_a_document_that_is_there_after_all_needs_no_excuse() -> None:
+    kept = after(REPORT, Evidence(exempt="无文号", exempt_from="number"), Evidence(number=NUMBER))
+    assert kept == [{"slot": "filed", "number": NUMBER, "shown": "2026-01-20"}]
+
+
 def test_a_reason_that_excuses_nothing_is_kept_as_words() -> None:
     (kept,) = after((FILED,), Evidence(number=NUMBER, note="已存档", exempt="免公开：秘密", exempt_from="link"))
     assert kept["note"] == "已存档 免公开：秘密"
