@@ -356,10 +356,16 @@ async def put_back(actor: Actor, number: int, entry: int, at: Moment, told: Mapp
 
 
 async def acted_since(line: Mapping[str, Any], but: int = 0) -> bool:
-    """Whether a later line of the chain changed what a line changed; the line `but` is not looked at."""
+    """Whether a later line of the chain changed what a line changed; the line `but` is not looked at.
+
+    What was done since and taken back since left everything as it was.
+    """
     touched = _touched(line["action"], json.loads(line["payload"]))
-    since = await chains.after(line["stream_id"], line["seq"])
-    return any(touched & _touched(row["action"], json.loads(row["payload"])) for row in since if row["id"] != but)
+    rows = await chains.after(line["stream_id"], line["seq"])
+    since = {row["id"]: (row["action"], json.loads(row["payload"])) for row in rows if row["id"] != but}
+    undone = {said["of"]: number for number, (action, said) in since.items() if action == "undo"}
+    neutral = {number for of, number in undone.items() if of in since} | undone.keys()
+    return any(touched & _touched(*what) for number, what in since.items() if number not in neutral)
 
 
 def _touched(action: str, said: Mapping[str, Any]) -> frozenset[int]:

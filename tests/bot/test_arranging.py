@@ -615,6 +615,42 @@ async def test_each_of_several_has_its_own_line_and_can_be_taken_back_alone(talk
     assert [await acts(talk, "report"), await acts(talk, "law")] == [["report", "undo"], ["report"]]
 
 
+async def test_acts_are_taken_back_one_after_the_other(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        await talk.hold(
+            [
+                (OFFICER, "签收 #{report}", "已签收"),
+                (OFFICER, "完成 #{report} 昌市城管〔2026〕3号", "还缺：向社会公开（链接）"),
+                (OFFICER, "https://cj.gov.cn/a", "已报结"),
+                (OFFICER, "撤回", "#{report} 恢复为“已签收”"),
+                (OFFICER, "详情 #{report}", "昌市城管〔2026〕3号", "! https"),
+                (OFFICER, "撤回", "#{report} 恢复为“已签收”"),
+                (OFFICER, "详情 #{report}", "! 〔2026〕3号"),
+                (OFFICER, "undo", "#{report} is pending again"),
+                (OFFICER, "撤回", "没有10分钟内可撤回"),
+                (OFFICER, "自查 5 缺：没接", "缺 1"),
+                (OFFICER, "自查 5 是", "缺 0"),
+                (OFFICER, "撤回", "恢复为“已签收”"),
+                (OFFICER, "自查 缺", "没接"),
+                (OFFICER, "撤回", "恢复为“待签收”"),
+                (OFFICER, "自查", "已答 0/"),
+            ]
+        )
+        assert await silent_changes() == []
+
+
+async def test_a_colleague_takes_back_what_stood_before_an_act_that_was_taken_back(talk: Talk) -> None:
+    await talk.hold(
+        [
+            (OFFICER, "签收 #{report}", "已签收"),
+            (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
+            (OFFICER, "撤回", "此后又有新的办理，不能撤回"),
+            (HEAD, "撤回", "恢复为“已签收”"),
+            (OFFICER, "撤回", "恢复为“待签收”"),
+        ]
+    )
+
+
 async def test_some_dialogues_hold_on_both_databases(database_url: str) -> None:
     async with begun(database_url) as talk:
         await learn(talk)
