@@ -13,7 +13,7 @@ from bot.conversation.holder import each_once
 from bot.conversation.telling import PARTS, echo, is_counted, slot_named, wanted
 from bot.store import addressees
 from bot.wording import say
-from bot.wording.grammar import DayError, is_courtesy, is_question, read_evidence
+from bot.wording.grammar import DayError, is_courtesy, is_question, read_evidence, reasoned
 from duties import checklist, obligations
 from duties.checklist import is_standing
 from duties.errors import RefusedError
@@ -62,12 +62,13 @@ async def _as_lead(ask: Ask, meant: Found) -> Reply:
         return await count(ask, one, duty, meant.rest)
     todo, refused = await _reportable(ask, meant.obligations)
     notes = [await refusal.told(ask, "report", each) for each in refused]
+    words = reasoned(ask.before, meant.rest) if ask.asked and ask.before else meant.rest
     try:
-        evidence = read_evidence(meant.rest, ask.today)
+        evidence = read_evidence(words, ask.today)
     except DayError as error:
         return _with(notes, _asking(ask, todo, "no-such-day", text=error))
     by_item = all(is_standing(ask.registry, one) for one in todo)  # its answers are its evidence
-    if not by_item and (problem := await _problem(ask, todo, evidence, meant.rest)):
+    if not by_item and (problem := await _problem(ask, todo, evidence, words)):
         return _with(notes, problem)
     return await _reported(ask, todo, evidence, notes)
 
@@ -151,7 +152,7 @@ async def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, wor
     if evidence.empty and not may_be_empty:
         return _asking(ask, todo, "cannot-be-empty")
     if evidence.exempt_from and not evidence.exempt:
-        return _asking(ask, todo, "exempt-why")
+        return _asking(ask, todo, "exempt-why", words)
     unclear = is_courtesy(words) or is_question(words)
     if (not evidence and not await _all_shown(ask, todo)) or (ask.asked and words and unclear):
         return await _evidence_wanted(ask, todo, needs)
@@ -181,8 +182,9 @@ async def _evidence_wanted(ask: Ask, todo: Sequence[Obligation], needs: frozense
     return _asking(ask, todo, "evidence-wanted", slots=named)
 
 
-def _asking(ask: Ask, todo: Sequence[Obligation], key: str, **facts: object) -> Reply:
-    question = ask.question("evidence", "report", *(one.id for one in todo))
+def _asking(ask: Ask, todo: Sequence[Obligation], key: str, before: str = "", **facts: object) -> Reply:
+    """A question for evidence; `before` is what was said already and is completed by the answer."""
+    question = ask.question("evidence", "report", *(one.id for one in todo), rest=before)
     return Reply(ask.say(key, **ask.facts(todo[0]), **facts), question=question)
 
 

@@ -7,6 +7,8 @@ from bot.conversation.ask import Ask, Reply
 from bot.store import oversight
 from bot.store.asked import Asked
 from bot.store.oversight import View
+from bot.wording import shortened
+from bot.wording.grammar import LONGEST_TOPIC
 from bot.wording.groups import left
 from duties import training
 from duties.model import OPEN_STATES, Obligation
@@ -65,7 +67,7 @@ async def evidence_shown(ask: Ask, number: int, duty: Duty) -> str:
 def _parts(ask: Ask, one: Mapping[str, Any]) -> list[str]:
     empty = [ask.say("evidence-empty")] if one.get("empty") else []
     exempt = [ask.say("evidence-exempt", text=one["exempt"])] if one.get("exempt") else []
-    return [*empty, *exempt, *(one[part] for part in PARTS if part in one)]
+    return [*empty, *exempt, *(shortened(one[part], LONGEST_TOPIC) for part in PARTS if part in one)]
 
 
 async def wanted(ask: Ask, one: Obligation) -> tuple[EvidenceSlot, ...]:

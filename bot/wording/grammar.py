@@ -250,6 +250,17 @@ def _exemption(text: str) -> tuple[str, str, str]:
     return _trimmed(said)[:LONGEST_TOPIC], kind, f"{text[: found.start()]} {text[found.end() :]}"
 
 
+def reasoned(said: str, answer: str) -> str:
+    """What was said of evidence that need not be shown, with the reason that was asked for.
+
+    An answer that shows a document after all, or says it all again, takes the place of what was not to be shown.
+    """
+    if is_courtesy(answer) or is_question(answer):
+        return said
+    instead = any(pattern.search(answer) for pattern in (LINK, NUMBER, EXEMPTION))
+    return _trimmed(f"{EXEMPTION.sub(' ', said) if instead else said} {answer}")
+
+
 def days_ahead(words: str) -> tuple[int | None, str]:
     """How many days a question begins by naming, and the words after them: "7天 水利局", "in 7 days", "7"."""
     found = _AHEAD.match(words)

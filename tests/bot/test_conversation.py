@@ -361,6 +361,23 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "收到", "无须签收"),
         (ADMIN, "mine", "nothing to report yourself"),
     ),
+    "the reason that was asked for completes what was said": (
+        (OFFICER, "完成 #{report} 昌市城管〔2026〕3号 免公开", "请写明理由"),
+        (OFFICER, "好的", "请写明理由"),
+        (OFFICER, "为什么？", "请写明理由"),
+        (OFFICER, "涉及商业秘密", "已报结", "#{report}"),
+        (SUPERVISOR, "待核", "昌市城管〔2026〕3号", "免公开 涉及商业秘密"),
+        (OFFICER, "完成 #{plan} 不适用", "请写明理由"),
+        (OFFICER, "不适用：本年没有此项", "已报结"),
+        (OFFICER, "详情 #{plan}", "不适用：本年没有此项", "! 不适用 不适用"),
+        (OFFICER, "done #{cases} not public", "say why"),
+        (OFFICER, "https://cj.gov.cn/a", "Reported"),
+        (OFFICER, "详情 #{cases}", "https://cj.gov.cn/a", "! not public"),
+    ),
+    "a long explanation is shown as far as a phone holds it": (
+        (OFFICER, f"完成 #{{plan}} {NUMBER} {'很' * 3000}", "已报结"),
+        (SUPERVISOR, "待核", f"{'很' * 199}…", f"! {'很' * 200}"),
+    ),
     "nothing open is said, not guessed": (
         (OFFICER, "签收全部", "已签收"),
         (OFFICER, "签收 年度", "没有可签收的任务"),
