@@ -9,7 +9,7 @@ from bot.conversation.narrow import units_called
 from bot.conversation.telling import PARTS
 from bot.store import addressees, shared
 from bot.store.oversight import Narrow, View
-from bot.wording import say
+from bot.wording import say, shortened
 from bot.wording.grammar import (
     LONGEST_TOPIC,
     DayError,
@@ -19,7 +19,7 @@ from bot.wording.grammar import (
     read_evidence,
 )
 from bot.wording.groups import left
-from duties import shares
+from duties import shares, undoing
 from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState
 from duties.obligations import Done
 from duties.shares import Part
@@ -175,7 +175,8 @@ async def answer(ask: Ask, one: Obligation, part: Share, words: str) -> Reply:
         return _asking(ask, one, part, "no-such-day", text=error)
     if evidence.done_on and evidence.done_on > ask.today:
         return _asking(ask, one, part, "day-future", day=evidence.done_on)
-    if not evidence or (ask.asked and (is_courtesy(words) or is_question(words))):
+    unsaid = bool(evidence.exempt_from and not evidence.exempt)
+    if not evidence or unsaid or (ask.asked and (is_courtesy(words) or is_question(words))):
         return _asking(ask, one, part, "share-evidence-wanted")
     done = await shares.answer(ask.actor, one.id, part.unit_id, evidence, ask.at)
     missing = await _complete(ask, done)
@@ -208,6 +209,18 @@ async def undone(ask: Ask, done: Done) -> None:
         else:
             whom = await addressees.of_unit(unit, HOLDERS, ask.today, ask.at.now)
             await news.tell(ask, "news-share-undone", done.obligation, whom, **facts)
+
+
+async def echoed_undone(ask: Ask, done: Sequence[Done]) -> list[str]:
+    """What became of the parts that an undo put back; the lead's obligation stays as it is."""
+    lines = []
+    for one in done:
+        for unit in one.partners if one.undone in undoing.PARTNERS else ():
+            part = await share_rows.found(one.obligation.id, unit)
+            assert part is not None
+            facts = {"partner": part.unit, "share": ask.say(f"share-{part.state}"), "entry": one.entry}
+            lines.append(ask.say("echo-undo-share", **ask.facts(one.obligation), **facts))
+    return lines
 
 
 async def _tell(ask: Ask, key: str, part: Part, verbs: Sequence[str] = (), **facts: Any) -> int:
@@ -260,7 +273,7 @@ def _standing(ask: Ask, part: Share) -> str:
     said: list[str] = []
     for shown in part.evidence:
         said += [ask.say("evidence-empty")] if shown.get("empty") else []
-        said += [str(shown[name]) for name in PARTS if name in shown and name != "date"]
+        said += [shortened(str(shown[name]), LONGEST_TOPIC) for name in PARTS if name in shown and name != "date"]
     if part.done_on is not None:
         said.insert(0, ask.say("share-done-on", day=part.done_on))
     if part.reason:

@@ -44,8 +44,8 @@ async def undo(ask: Ask) -> Reply:
 
 async def _undone(ask: Ask, done: Sequence[Done], notes: Sequence[str]) -> Reply:
     """What is as it was before; of a request, what became of that."""
-    kept = [one for one in done if one.undone not in KEPT_STATE]
-    reply = await echo(ask, "echo-undo", kept, notes)
+    kept = [one for one in done if one.undone not in KEPT_STATE | undoing.PARTNERS]
+    reply = await echo(ask, "echo-undo", kept, [*await partners.echoed_undone(ask, done), *notes])
     lines = [
         ask.say(f"echo-undo-{one.undone}", entry=one.entry, **ask.facts(one.obligation))
         for one in done
