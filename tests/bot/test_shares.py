@@ -110,7 +110,6 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (HEAD, f"done #{{report}} {SHOWN}", "cannot be reported: 1 partners have not answered"),
         (WATER, "done #{report} figures sent", "Answered as partner", "the lead was told"),
         (WATER, "undo", "Undone: the part of", "is acknowledged again", "(lead: "),
-        (WATER, "done #{report} figures sent", "Answered as partner"),
         (SUPERVISOR, "release partner #{report} 水利局 no water involved", "Partner released"),
         (HEAD, f"done #{{report}} {SHOWN}", "Reported"),
     ),
