@@ -49,6 +49,10 @@ class Poster:
         self.session = session
         self.sent: list[dict[str, Any]] = []
 
+    def is_private(self, address: str) -> bool:
+        """Whether an address is a person: here each is."""
+        return bool(address)
+
     async def send(self, message: Outgoing) -> str:
         buttons = [[button.label, button.value, button.style] for button in message.buttons]
         body = {"key": message.key, "to": message.address, "text": message.text, "buttons": buttons}

@@ -79,7 +79,8 @@ class Owed:
 
 _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
 
-_SPOKEN_TO = "p.unit_id = CASE m.audience WHEN 'supervisor' THEN u.supervisor_id ELSE u.id END AND p.role = m.audience"
+_SPOKEN_UNIT = "CASE m.audience WHEN 'supervisor' THEN u.supervisor_id ELSE u.id END"
+_SPOKEN_TO = f"p.unit_id = {_SPOKEN_UNIT} AND p.role = m.audience"
 """The posts an audience means: those of the unit itself, or the supervisors of the unit that supervises it."""
 
 _AWAKE = """(i.person_id NOT IN (SELECT w.person_id FROM snooze w WHERE w.ended_at IS NULL) OR NOT EXISTS (
@@ -312,8 +313,9 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
         f"""
         SELECT n.id AS notice, i.id AS item, m.id AS reminder, o.id AS obligation, t.duty, t.label, t.jurisdiction,
           u.name AS unit, m.due, m.rung, m.audience, m.tone, m.severity, m.late, o.state, o.tally, o.target, t.force,
-          EXISTS (SELECT 1 FROM post p WHERE p.person_id = i.person_id AND {_HELD} AND CASE WHEN s.id IS NULL
-            THEN {_SPOKEN_TO} ELSE p.unit_id = s.unit_id AND p.role = {_SHARE_ROLE} END) AS held,
+          EXISTS (SELECT 1 FROM post p WHERE p.unit_id = COALESCE(s.unit_id, {_SPOKEN_UNIT})
+            AND p.role = CASE WHEN s.id IS NULL THEN m.audience ELSE {_SHARE_ROLE} END
+            AND p.person_id = i.person_id AND {_HELD}) AS held,
           c.event_on, c.document, c.subject, t.was_due, s.id AS share, s.state AS share_state, w.name AS partner,
           CASE WHEN m.audience = 'supervisor' THEN {_missing()} END AS missing, c.pauses
         FROM notice n CROSS JOIN identity a CROSS JOIN notice_item i CROSS JOIN reminder m CROSS JOIN obligation o

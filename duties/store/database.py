@@ -17,6 +17,10 @@ from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.connection import get_connection
 from tortoise.migrations.executor import MigrationExecutor, PlanStep
+from tortoise.migrations.migration import Migration
+from tortoise.migrations.operations import CreateModel, RunSQL
+from tortoise.migrations.schema_editor.base import BaseSchemaEditor
+from tortoise.migrations.schema_generator.state import State
 from tortoise.transactions import in_transaction
 
 from duties.errors import DutyError
@@ -141,17 +145,26 @@ async def _pending(location: Location) -> list[str]:
 
 
 async def _collected(executor: MigrationExecutor, steps: Sequence[PlanStep]) -> list[list[str]]:
-    """The statements of each migration. Kept: the ORM takes a second to put them together."""
+    """The statements of each migration. Kept: the ORM takes long to put them together."""
     key = (dialect(), *map(_named, steps))
     if key not in _statements:
         state = await executor._project_state(set(await executor.recorder.applied_migrations()))  # noqa: SLF001
         found = []
         for step in steps:
             editor = executor._schema_editor(atomic=False, collect_sql=True)  # noqa: SLF001  no public way
-            await step.migration.apply(state, schema_editor=editor, collect_sql=True)
+            await _apply(step.migration, state, editor)
             found.append([text for text in editor.collected_sql if not text.lstrip().startswith("--")])
         _statements[key] = found
     return _statements[key]
+
+
+async def _apply(migration: Migration, state: State, editor: BaseSchemaEditor) -> None:
+    """Every operation in turn. The ORM's own loop renders all models anew before each, also where nothing asks it."""
+    for operation in migration.operations:
+        before = state if isinstance(operation, (CreateModel, RunSQL)) else state.clone()
+        operation.state_forward(migration.app_label, state)
+        await operation.database_forward(migration.app_label, before, state, editor)
+    state.validate_relations_initialized()
 
 
 async def _holds_tables() -> bool:

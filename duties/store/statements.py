@@ -123,23 +123,30 @@ async def set_target(obligation: int, target: int) -> None:
     )
 
 
+_PLANNED = "o.id = s.obligation_id AND o.term_id = :term AND s.added = 'plan'"
+"""A share `s` that planning added to an obligation `o` of the term. Most terms have none: begun at the shares, whoever
+asks whether there is one is told by a look into a small set."""
+
+
 async def members(term: int) -> tuple[int, str]:
     """How many units hold a term, and their ids, targets and partners in order as one text (hashed by the caller)."""
     share = "CAST(unit_id AS TEXT) || ':' || CAST(target AS TEXT)"
     joined = f"group_concat({share}, ',')" if dialect() == "sqlite" else f"string_agg({share}, ',' ORDER BY unit_id)"
     rows = await fetch(
-        f"SELECT COUNT(*) AS units, {joined} AS ids FROM"
+        f"SELECT COUNT(*) AS units, {joined} AS ids, EXISTS (SELECT 1 FROM share s CROSS JOIN obligation o"
+        f" WHERE {_PLANNED}) AS shared FROM"
         " (SELECT unit_id, target FROM obligation WHERE term_id = :term ORDER BY unit_id) AS held",
         term=term,
     )
-    return int(rows[0]["units"]), str(rows[0]["ids"] or "") + await _partners(term)
+    partners = await _partners(term) if rows[0]["shared"] else ""
+    return int(rows[0]["units"]), str(rows[0]["ids"] or "") + partners
 
 
 async def _partners(term: int) -> str:
-    """Which units planning made partners of which, as one text; nothing for a term that is not joint."""
+    """Which units planning made partners of which, as one text."""
     rows = await fetch(
-        "SELECT o.unit_id AS lead, s.unit_id AS partner FROM obligation o JOIN share s ON s.obligation_id = o.id"
-        " WHERE o.term_id = :term AND s.added = 'plan' ORDER BY o.unit_id, s.unit_id",
+        "SELECT o.unit_id AS lead, s.unit_id AS partner FROM obligation o CROSS JOIN share s"
+        f" WHERE {_PLANNED} ORDER BY o.unit_id, s.unit_id",
         term=term,
     )
     return "".join(f";{row['lead']}+{row['partner']}" for row in rows)
