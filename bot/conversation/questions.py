@@ -233,7 +233,9 @@ async def export(ask: Ask) -> Reply:
     around = ask.around
     named = tickets.Ticket(answer, ask.actor.person_id, tickets.ending(around.link_lasts, ask.at.now))
     link, until = f"{page}/export/{await tickets.issue(named)}", ask.at.now + around.link_lasts
-    return Reply(ask.say("export-link", link=link, until=until, uses=around.link_uses), private=True)
+    question = await asked.question(answer)
+    key = "export-file" if question and question.kind in asked.FILES else "export-link"
+    return Reply(ask.say(key, link=link, until=until, uses=around.link_uses), private=True)
 
 
 def unknown(ask: Ask, limits: Narrowed) -> list[str]:

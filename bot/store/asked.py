@@ -22,6 +22,8 @@ Kind = Literal[
     "checklist",
     "report",
 ]
+FILES = frozenset({"letter", "bulletin", "report"})
+"""Kinds whose answer is a text to be filled in, and no table."""
 RECENT = 50
 """Messages looked back through for the last question."""
 LONGEST_NUMBER = 16

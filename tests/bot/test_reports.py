@@ -54,7 +54,7 @@ async def test_the_report_on_an_urging_letter_knows_what_it_was_about(database_u
         await talk.hold(
             (
                 (OFFICER, f"报告稿 #{number}", "《办理情况报告》草稿：督办函办理（个案1）", "2026年2月26日", "导出"),
-                (OFFICER, "导出", "/export/"),
+                (OFFICER, "导出", "文稿（.docx）：", "/export/"),
                 (HEAD, f"详情 #{number}", f"发“报告稿 #{number}”取《办理情况报告》草稿"),
                 (SUPERVISOR, f"详情 #{number}", "! 报告稿"),
             )
