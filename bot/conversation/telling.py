@@ -19,6 +19,8 @@ from duties.store.reading import Filter
 
 COUNTED = ("overdue", "due", "unacknowledged", "progress")
 """Questions whose answer counts obligations: others count units, or are about one."""
+IN_FULL = 6
+"""Acts told one by one: of an answer about more, a phone has room for the rest by number only."""
 PARTS = ("number", "date", "link", "note")
 LINES, CHARACTERS = 29, 1_350
 """What an answer has at most, whatever it lists; a group reads one line more, which says what it is not shown."""
@@ -26,7 +28,10 @@ LINES, CHARACTERS = 29, 1_350
 
 async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = (), **facts: object) -> Reply:
     """What was recorded, its number, and what remains."""
-    lines = [ask.say(key, entry=one.entry, **ask.facts(one.obligation), **facts) for one in done]
+    lines = [ask.say(key, entry=one.entry, **ask.facts(one.obligation), **facts) for one in done[:IN_FULL]]
+    if more := done[IN_FULL:]:
+        items = [f"#{one.obligation.id}" for one in more]
+        lines.append(ask.say("echo-likewise", n=len(more), items=items, first=more[0].entry, last=more[-1].entry))
     return Reply(
         "\n".join(line for line in [*lines, *moot(ask, done), *notes, await remaining(ask)] if line),
         about=tuple(one.obligation.id for one in done),

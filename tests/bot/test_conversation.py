@@ -413,6 +413,16 @@ async def test_where_the_head_confirms_the_officer_prepares_and_the_head_reports
     await talk.hold([(HEAD, f"完成 #{{plan}} {SHOWN}", "已报结", "#{plan}")])
 
 
+async def test_an_answer_about_very_many_fits_a_phone(talk: Talk) -> None:
+    everything = await talk.says(OFFICER, "全部签收")
+    assert everything.count("已签收：") == 6
+    assert len(everything) < 600
+    assert "项一并办理：#" in everything
+    assert talk.filled("#{plan}") in everything
+    taken_back = await talk.says(OFFICER, "撤回")
+    assert (taken_back.count("已撤回："), "一并办理" in taken_back) == (6, True)
+
+
 async def test_an_officer_is_told_when_the_head_who_confirms_cannot_be_reached(talk: Talk) -> None:
     talk.bot.inbox.around = dataclasses.replace(talk.bot.inbox.around, head_confirms=True)
     await execute("DELETE FROM identity WHERE address = :head", head=HEAD)
