@@ -107,7 +107,7 @@ def asked() -> set[str]:
     kinds = set()
     for file in Path(bot.conversation.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "question":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "ask.question":
                 kinds.add(kind_of(node.args[0], file))
     return kinds
 

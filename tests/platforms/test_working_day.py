@@ -241,6 +241,7 @@ class Story:
         await self._settled()
         for part in wanted:
             await self._sees(who, part, before)
+        await self._settled()  # the words may come in one message and their buttons in the next
 
     async def _press(self, who: str, label: str, instead: str = "") -> None:
         cards = [one for one in self.seat(who).shown() if label in one.buttons]
