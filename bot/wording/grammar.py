@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import date, timedelta
 
 import arrow
@@ -56,19 +57,32 @@ EXEMPTION = re.compile(
 )
 """Why a piece of evidence is not there: the word says which, what follows is the reason."""
 LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、<>\"'”“）)]+", re.IGNORECASE)
+_SPELT = "〇零一二三四五六七八九十"
 DAY = re.compile(
     r"(?<!\d)(?:\d{4}\s*[-/.年]\s*\d{1,4}\s*[-/.月]\s*\d{1,4}\s*[日号]?|20\d{2}[01]\d[0-3]\d(?!\d)"
-    r"|\d{1,4}\s*月\s*\d{1,4}\s*[日号]?)|今[天日]|昨[天日]|前天|明[天日]|\b(?:today|yesterday|tomorrow)\b",
+    rf"|\d{{1,4}}\s*月\s*\d{{1,4}}\s*[日号]?)|(?:[{_SPELT}]{{4}}年|\d{{4}}\s*年\s*)?(?:[{_SPELT}]{{1,3}}|元|\d{{1,2}})\s*月"
+    rf"\s*初?(?:[{_SPELT}]{{1,3}}|\d{{1,2}})\s*[日号]"
+    rf"|[上本这下]个?月\s*(?:[{_SPELT}]{{1,3}}|\d{{1,2}})\s*[日号]|[上本这下]个?(?:周|星期|礼拜)[一二三四五六日天]"
+    rf"|(?<![^\s，,。；;、:：于在至到截止限期])(?:[{_SPELT}]{{1,3}}|\d{{1,2}})号(?![^\s，,。；;、.!！前之已以止完报公上下办印作签受立发收送截到至的再提叫])"
+    r"|今[天日]|昨[天日]|大?前天|明[天日]|大?后天|\b(?:today|yesterday|tomorrow)\b",
     re.IGNORECASE,
 )
+"""A day in a sentence. 5日 alone is none, it may be a span; 5号 is one, unless it numbers something: 1号文件."""
 LABEL = re.compile(
     r"(?:(?<=^)|(?<=[\s，,；;。]))(?:文号|发文字号|日期|时间|链接|网址|说明|备注|number|date|link|note)(?:\s*[:：]\s*|\s+)",
     re.IGNORECASE,
 )
+_NUMBER_LABEL = re.compile(r"^\w*(?:文号|字号)[为是]?(?=\w)")
+"""A label that stands before a number without a space: 文号昌市城管〔2026〕3号."""
 RELATIVE = {
-    "今天": 0, "今日": 0, "today": 0, "昨天": 1, "昨日": 1, "yesterday": 1, "前天": 2,
-    "明天": -1, "明日": -1, "tomorrow": -1,
+    "今天": 0, "今日": 0, "today": 0, "昨天": 1, "昨日": 1, "yesterday": 1, "前天": 2, "大前天": 3,
+    "明天": -1, "明日": -1, "tomorrow": -1, "后天": -2, "大后天": -3,
 }  # fmt: skip
+_AROUND = {"上": -1, "本": 0, "这": 0, "下": 1}
+_WEEKDAY = re.compile(r"([上本这下])个?(?:周|星期|礼拜)([一二三四五六日天])")
+_VALUES = {"零": 0, **{sign: value for value, sign in enumerate("〇一二三四五六七八九")}}
+_NUMERALS = re.compile(f"[{_SPELT}]+")
+_DAY_OF_MONTH = re.compile(r"([上本这下])个?月(\d+)[日号]")
 _BRACKETS = str.maketrans({"[": "〔", "【": "〔", "(": "〔", "（": "〔", "]": "〕", "】": "〕", ")": "〕", "）": "〕"})
 
 HASH_NUMBER = re.compile(r"^(?:#|编号)\s*(\d{1,12})(?!\d)")
@@ -136,18 +150,51 @@ def is_chinese(text: str) -> bool:
 
 
 def read_day(text: str, today: date) -> date:
-    """A day as people write it; without a year it is the nearest one. Raises DayError."""
-    lowered = text.lower()
+    """A day as people write it; without a year, or a month, it is the nearest one. Raises DayError."""
+    lowered = in_digits(text.lower())
     if lowered in RELATIVE:
         return today - timedelta(days=RELATIVE[lowered])
-    numbers = [int(number) for number in re.findall(r"\d+", text)]
+    if found := _WEEKDAY.fullmatch(lowered):
+        weeks, place = _AROUND[found[1]], "一二三四五六日天".index(found[2])
+        return today + timedelta(days=weeks * 7 + min(place, 6) - today.weekday())
+    if found := _DAY_OF_MONTH.fullmatch(lowered):
+        return _of(_days_of_month(int(found[2]), today, (_AROUND[found[1]],)), today, text)
+    numbers = [int(number) for number in re.findall(r"\d+", lowered)]
+    if len(numbers) == 1 and numbers[0] < 100:  # noqa: PLR2004  a day of the month
+        return _of(_days_of_month(numbers[0], today, (0, -1, 1)), today, text)
     if len(numbers) == 1:
         numbers = [numbers[0] // 10_000, numbers[0] // 100 % 100, numbers[0] % 100]
     years = [numbers[0]] if len(numbers) == 3 else [today.year + shift for shift in (0, -1, 1)]  # noqa: PLR2004  year, month, day
-    days = [day for year in years if (day := _day(year, *numbers[-2:])) is not None]
-    if not days:
+    return _of([_day(year, *numbers[-2:]) for year in years], today, text)
+
+
+def _of(days: Iterable[date | None], today: date, text: str) -> date:
+    """The nearest of the days that exist."""
+    found = [day for day in days if day is not None]
+    if not found:
         raise DayError(text)
-    return min(days, key=lambda day: abs(day - today))
+    return min(found, key=lambda day: abs(day - today))
+
+
+def _days_of_month(number: int, today: date, shifts: Iterable[int]) -> list[date | None]:
+    """The day of this number in months around today's."""
+    months = (divmod(today.year * 12 + today.month - 1 + shift, 12) for shift in shifts)
+    return [_day(year, month + 1, number) for year, month in months]
+
+
+def in_digits(text: str) -> str:
+    """A day with its Chinese numerals as digits: 元月五号 is 1月5号. A weekday keeps its own."""
+    if _WEEKDAY.fullmatch(text):
+        return text
+    return _NUMERALS.sub(lambda found: _digits(found[0]), text.replace("元月", "1月"))
+
+
+def _digits(numeral: str) -> str:
+    """二十五 is 25, 二〇二六 is 2026."""
+    if "十" not in numeral:
+        return "".join(str(_VALUES[sign]) for sign in numeral)
+    tens, _, ones = numeral.partition("十")
+    return str(_VALUES.get(tens, 1) * 10 + _VALUES.get(ones, 0))
 
 
 def _day(year: int, month: int, day: int) -> date | None:
@@ -187,7 +234,9 @@ def read_period(text: str, today: date) -> tuple[date | None, date | None, str]:
 def coming_day(text: str, today: date) -> date:
     """A day as people write it; without a year it is the next one, today included. Raises DayError."""
     day = read_day(text, today)
-    numbers = re.findall(r"\d+", text)
+    numbers = re.findall(r"\d+", in_digits(text))
+    if day < today and len(numbers) == 1 and len(numbers[0]) < 3 and text[0] not in _AROUND:  # noqa: PLR2004  5号
+        return min(found for found in _days_of_month(int(numbers[0]), today, range(3)) if found and found >= today)
     if day >= today or len(numbers) != 2:  # noqa: PLR2004  month, day
         return day
     years = (_day(today.year + ahead, int(numbers[0]), int(numbers[1])) for ahead in range(LEAP_SPAN))
@@ -230,7 +279,7 @@ def read_evidence(text: str, today: date) -> Evidence:
         empty, rest = _cut(EMPTY, rest)
     note = _trimmed(rest)
     return Evidence(
-        number="".join(number.split()).translate(_BRACKETS),
+        number=_NUMBER_LABEL.sub("", "".join(number.split())).translate(_BRACKETS),
         done_on=read_day("".join(day.split()), today) if day else None,
         link=link,
         note="" if is_courtesy(note) else note,

@@ -209,6 +209,11 @@ def test_reading_never_fails_but_for_days(text: str) -> None:
         ("", Evidence()),
         ("已张贴（附照片）", Evidence(note="已张贴（附照片）")),
         ("20260102", Evidence(done_on=date(2026, 1, 2))),
+        ("文号昌市城管〔2026〕3号，三号", Evidence(number="昌市城管〔2026〕3号", done_on=date(2026, 1, 3))),
+        ("元月3日 昌市城管〔2026〕3号", Evidence(number="昌市城管〔2026〕3号", done_on=date(2026, 1, 3))),
+        ("昌市城管〔2026〕3号 上周五", Evidence(number="昌市城管〔2026〕3号", done_on=date(2025, 12, 26))),
+        ("中央1号文件", Evidence(note="中央1号文件")),
+        ("第3号 1号楼 3日内", Evidence(note="第3号 1号楼 3日内")),
     ],
 )  # fmt: skip
 def test_evidence_is_read_in_any_order(text: str, evidence: Evidence) -> None:
@@ -227,13 +232,25 @@ def test_evidence_is_read_in_any_order(text: str, evidence: Evidence) -> None:
         ("2026-03-01", "昨天", "2026-02-28"),
         ("2026-01-04", "tomorrow", "2026-01-05"),
         ("2026-01-04", "2024-02-29", "2024-02-29"),
+        ("2026-01-04", "元月5号", "2026-01-05"),
+        ("2026-01-04", "二〇二五年十二月二十八日", "2025-12-28"),
+        ("2026-01-04", "三十号", "2025-12-30"),
+        ("2026-01-04", "5号", "2026-01-05"),
+        ("2026-01-04", "上月31日", "2025-12-31"),
+        ("2026-01-04", "上周五", "2025-12-26"),
+        ("2026-01-05", "上星期天", "2026-01-04"),
+        ("2026-01-04", "下周一", "2026-01-05"),
+        ("2026-01-04", "大前天", "2026-01-01"),
     ],
 )
 def test_a_day_without_a_year_is_the_nearest(today: str, text: str, day: str) -> None:
     assert read_day(text, date.fromisoformat(today)) == date.fromisoformat(day)
 
 
-@pytest.mark.parametrize("text", ["2月30日", "2026-02-29", "13月1日", "0月0日", "2026-1-300", "0000-01-01", "20261301"])
+@pytest.mark.parametrize(
+    "text",
+    ["2月30日", "2026-02-29", "13月1日", "0月0日", "2026-1-300", "0000-01-01", "20261301", "〇号", "32号", "上月32日"],
+)
 def test_a_day_that_does_not_exist_is_none(text: str) -> None:
     with pytest.raises(DayError, match=re.escape(text)):
         read_day(text, TODAY)
