@@ -16,6 +16,7 @@ from duties.ledger import StreamRef
 from duties.model import OPEN_STATES, Actor
 from duties.obligations import Done, Moment
 from duties.store import case_rows, chains, reading, request_rows
+from duties.store.database import Rows, as_instant
 
 WINDOW = timedelta(minutes=10)
 ASKED = frozenset({"ask-waiver", "ask-extension"})
@@ -27,6 +28,11 @@ UNDOABLE = ASKED | ANSWERED | PARTNERS | {
     "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "unwaive", "note", "assign",
     "check", "snooze",
 }  # fmt: skip
+STANDING = frozenset({
+    "deduct", "credit", "reverse-points", "delegate", "announce", "invite", "open", "amend", "pause", "resume",
+    "withdraw", "draft", "issue", "serve", "recall", "correct", "withdraw-request",
+})  # fmt: skip
+"""Acts with a way of their own to be taken back, or none: whoever did one last does not mean the act before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,9 @@ class Deed:
 async def last_answer(actor: Actor, at: Moment, number: int | None = None) -> tuple[Deed, ...]:
     """What an undo would take back: all that the last message wrote, or the last act on one obligation."""
     rows = await chains.acts_of(obligations.name_of(actor), UNDOABLE, at.now - WINDOW)
-    if number is not None:
+    if number is None:
+        _must_be_last(rows, await chains.acts_of(obligations.name_of(actor), STANDING, at.now - WINDOW))
+    else:
         rows = [row for row in rows if (row["kind"], row["ref"]) == ("obligation", number)][:1]
     if not rows or rows[0]["kind"] != "obligation":
         raise RefusedError("refused-nothing-to-undo")
@@ -56,6 +64,12 @@ async def last_answer(actor: Actor, at: Moment, number: int | None = None) -> tu
     message = deeds[0].payload.get("message")
     together = [deed for deed in deeds if message and deed.payload.get("message") == message]
     return tuple(reversed(together)) or (deeds[0],)
+
+
+def _must_be_last(rows: Rows, others: Rows) -> None:
+    """Refuse where something was done since that is not taken back so; at the same instant it was part of the act."""
+    if others and (not rows or as_instant(others[0]["at"]) > as_instant(rows[0]["at"])):
+        raise RefusedError("refused-last-stays", action=others[0]["action"])
 
 
 async def _deed(row: dict[str, Any]) -> Deed:

@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.base import Incoming
 from bot.conversation import binding, refusal, tiers
-from bot.conversation.ask import Ask, Reply, Surroundings
+from bot.conversation.ask import HOLDERS, Ask, Reply, Surroundings
 from bot.conversation.table import BY_NAME, Understood, match, nearest
 from bot.store import arrivals, people, queue
 from bot.wording import Language, say, shortened
@@ -21,6 +21,8 @@ from bot.wording.grammar import (
     split_title,
     without_greeting,
 )
+from bot.wording.later import is_later
+from bot.wording.plain import plainly_asked
 from duties.errors import RefusedError
 from duties.model import Actor
 from duties.obligations import Moment
@@ -35,6 +37,8 @@ NOTED = frozenset({"checking"})
 """Questions whose rest is a note of ours, not what was said."""
 LONGEST_AGAIN = 60
 """Characters of a command that is to be said again."""
+TELLING = 2
+"""Characters after a command's word that tell it from a title that begins alike."""
 LONGEST_NUMBER = 15
 """Digits of a number of ours: they are 64-bit."""
 
@@ -54,7 +58,7 @@ async def _answered(message: Incoming, text: str, registry: Registry, at: Moment
     actor = await reading.actor(person, at.today) if person is not None else None
     if actor is None:
         return Reply(say("stranger"))
-    understood = await _understood(message, text, at)
+    understood = _asked_plainly(text, actor, await _understood(message, text, at, registry), at)
     if not actor.posts:
         return await _without_post(actor, understood, at)
     if not isinstance(understood, Understood):
@@ -81,10 +85,12 @@ async def _without_post(actor: Actor, understood: Understood | Reply | None, at:
     return Reply("\n".join([say("no-post", understood.language, name=actor.name), recorded]))
 
 
-async def _understood(message: Incoming, text: str, at: Moment) -> Understood | Reply | None:
+async def _understood(message: Incoming, text: str, at: Moment, registry: Registry) -> Understood | Reply | None:
     if message.action:
         return _pressed(message.action)
     found = match(text)
+    if found is not None and _is_title(found, text, registry):
+        found = None
     underway = await people.underway(message.connection, message.sender, at.now)
     if underway is None:
         return await _too_late(message, found, at) or found
@@ -94,6 +100,28 @@ async def _understood(message: Incoming, text: str, at: Moment) -> Understood | 
     if repeated := _repeated(found, kind, content):
         return repeated
     return found if found.plain or kind == CHOOSING else _continued(kind, content, text)
+
+
+def _is_title(found: Understood, text: str, registry: Registry) -> bool:
+    """Whether what looks like a command is the beginning of a duty's title: 学法计划 is no 学法."""
+    if found.plain or not found.words:
+        return False
+    begun = text[: text.find(found.words) + TELLING]
+    return any(begun in duty.title for duty in registry.duties)
+
+
+def _asked_plainly(text: str, actor: Actor, found: Understood | Reply | None, at: Moment) -> Understood | Reply | None:
+    """What a question without a command's word asks for. A sentence that only begins like an act is one, too."""
+    if isinstance(found, Reply) or (found is not None and (found.plain or found.asked or found.command.reads)):
+        return found
+    roles = {post.role for post in actor.posts}
+    if found is None and is_later(text, at.now) and roles & set(BY_NAME["snooze"].roles):
+        return Understood(BY_NAME["snooze"], text)
+    asked = plainly_asked(text)
+    if asked is None:
+        return found
+    command = BY_NAME[asked.commands[0 if roles & set(HOLDERS) else -1]]
+    return Understood(command, asked.about) if roles & set(command.roles) else found
 
 
 async def _too_late(message: Incoming, found: Understood | None, at: Moment) -> Reply | None:

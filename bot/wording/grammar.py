@@ -91,6 +91,8 @@ _PLACE = re.compile(r"(?<!\S)\d{1,3}(?!\S)")
 _SEPARATORS = re.compile(r"[\s、,，;；和与]+")
 _MENTION = re.compile(r"(#|编号)?第?(\d{1,12})[项条]?")
 _RANGE = re.compile(r"第?(\d{1,3})[-\u2014~至到](\d{1,3})[项条]?")
+_ALL_OF = re.compile(r"^(?:都|全部?|均|已经?)+(?=\S)")
+"""What stands between numbers and what was done with them: 1、3都完成了."""
 _ONE = r"(?:(?:#|编号)\s*\d{1,12}|第?\d{1,3}(?:[-\u2014~至到]\d{1,3})?[项条]?)"
 _SEVERAL = re.compile(rf"{_ONE}(?:(?:\s*[、,，;；和与]\s*|\s*(?=#|编号|第)){_ONE})*(?=$|[\s、.．，,:：;；])")
 _NUMBERS = re.compile(r"[\d\s#、,，;；.．和与第项条编号~至到\u2014-]+")
@@ -347,7 +349,9 @@ def numbers_first(text: str) -> tuple[str, str]:
     """The numbers before a command, and the command with what follows: "1、3 签收". Empty where there are none."""
     found = _NUMBERS.match(text)
     numbers = found[0].strip(EDGES) if found else ""
-    return (numbers, text[len(found[0]) :]) if found and read_numbers(numbers) else ("", text)
+    if not found or not read_numbers(numbers):
+        return "", text
+    return numbers, _ALL_OF.sub("", text[len(found[0]) :])
 
 
 def read_numbers(words: str) -> list[tuple[bool, int]]:
