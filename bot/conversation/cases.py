@@ -59,6 +59,8 @@ async def _opened(ask: Ask, said: str, spoken: Spoken, *, confirmed: bool) -> Re
         return _asking(ask, said, opening.text)
     law = _law(ask)
     if not confirmed:
+        if opening.event_on > ask.today:
+            return _asking(ask, said, "refused-future", day=opening.event_on)
         clocks = cases.worked_out(law, opening)
         head = ask.say("case-confirm-head", event=_event(ask, opening.duty), unit=unit.name, **_said(ask, opening))
         lines = [head, *(line for one in clocks for line in _clock(ask, one)), ask.say("case-confirm-foot")]
@@ -131,7 +133,7 @@ async def _one(ask: Ask, case: Case) -> Reply:
     head = ask.say(
         "case-head", number=case.id, unit=case.unit, event=_event(ask, case.duty), on=case.event_on,
         document=case.document, subject=case.subject,
-    )  # fmt: skip
+    ).rstrip()  # fmt: skip
     lines = [
         ask.say(
             "case-clock", title=ask.title(row.duty), due=row.due, left=left(row.due, ask.today, ask.language),

@@ -99,7 +99,7 @@ def _titled(ask: Ask, command: str, candidates: Sequence[Obligation]) -> Found |
             return Found((candidates[0],), ask.words)
         return choose(ask, command, candidates, ask.words)
     rest = " ".join([*words[used:], rest]).strip()
-    least = best if best >= NAMED else max(ALIKE, best - CLEAR)
+    least = best if best >= WHOLE else ABRIDGED if best >= NAMED else max(ALIKE, best - CLEAR)
     close = [one for one, score in zip(candidates, scores, strict=True) if score >= least]
     if len(close) == 1 and best >= SURE:
         return Found((close[0],), rest)

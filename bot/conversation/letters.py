@@ -182,7 +182,7 @@ def _facts(letter: Correspondence) -> dict[str, Any]:
 def _line(ask: Ask, letter: Correspondence) -> str:
     standing = ask.say(f"letter-{letter.state}-mark", day=letter.served_on or letter.issued_on or "")
     return ask.say(
-        "letter-line", paper=_paper(ask, letter), document=letter.document, standing=standing,
+        "letter-line", paper=_paper(ask, letter), document=f" {letter.document}".rstrip(), standing=standing,
         obligation=letter.obligation_id, **_facts(letter),
     )  # fmt: skip
 

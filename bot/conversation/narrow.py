@@ -8,7 +8,7 @@ from rapidfuzz import fuzz
 
 from bot.conversation.ask import Ask
 from bot.store.oversight import NOTHING, Narrow, View
-from bot.wording.grammar import EDGES, OF
+from bot.wording.grammar import EDGES, OF, is_abridged
 from duties.errors import RefusedError
 from duties.store import reading
 
@@ -36,6 +36,8 @@ class Named:
 
     names: tuple[str, ...]
     value: Any
+    abridges: bool = False
+    """Whether its names are also shortened by leaving characters out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ async def narrowed(ask: Ask, view: View) -> Narrowed:
     if not words:
         return Narrowed()
     units = [_called(row) for row in await reading.units_named()]
-    duties = [Named((ask.title(duty.code).lower(),), duty.code) for duty in ask.registry.duties]
+    duties = [Named((ask.title(duty.code).lower(),), duty.code, abridges=True) for duty in ask.registry.duties]
     read = _read(words, units, duties)
     return _limits(ask, view, read)
 
@@ -106,17 +108,17 @@ def _read(words: Sequence[str], units: Sequence[Named], duties: Sequence[Named])
 def _fit(word: str, named: Iterable[Named]) -> Match:
     best = NO_MATCH
     for one in named:
-        score = max(_alike(word, name) for name in one.names)
+        score = max(_alike(word, name, one.abridges) for name in one.names)
         if score < ALIKE or score < best.score:
             continue
         best = Match(score, (*best.found, one.value) if score == best.score else (one.value,))
     return best
 
 
-def _alike(word: str, name: str) -> float:
+def _alike(word: str, name: str, abridges: bool) -> float:
     if word == name:
         return EXACT
-    if len(word) > 1 and word in name:
+    if (len(word) > 1 and word in name) or (abridges and is_abridged(word, name)):
         return INSIDE
     return float(fuzz.ratio(word, name))
 

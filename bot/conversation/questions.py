@@ -148,7 +148,7 @@ async def _profile(ask: Ask, seen: View, limits: Narrowed, one: dict[str, Any]) 
     now = await figures.summed(seen, narrow, Which(opened_by=ask.today, only_open=True), ask.today)
     year = await figures.summed(seen, narrow, _year(ask.today), ask.today)
     waiting = await oversight.waiting_counted(seen, narrow)
-    nearest = await figures.listed(seen, narrow, Which(due_from=ask.today, only_open=True), NEAREST)
+    nearest = await figures.listed(seen, narrow, Which(opened_by=ask.today, only_open=True), NEAREST)
     lines = [
         *unknown(ask, limits),
         ask.say("unit-head-below" if below else "unit-head", unit=one["name"], below=below),

@@ -59,7 +59,7 @@ async def help_(ask: Ask) -> Reply:
     head = [ask.say("help-head", name=ask.actor.name, units=units), *arranging.acting(ask)]
     lines = [ask.say(f"help-{command.name}") for command in fitting if command.usual]
     rest = [(command.zh if ask.language == "zh" else command.en)[0] for command in fitting if not command.usual]
-    return Reply("\n".join([*head, *lines, ask.say("help-more", words=rest), ask.say("help-foot")]))
+    return Reply("\n".join([*head, *lines, ask.say("help-more", words=rest, example=rest[0]), ask.say("help-foot")]))
 
 
 async def cancel(ask: Ask) -> Reply:

@@ -151,6 +151,12 @@ def is_chinese(text: str) -> bool:
     return re.search(r"[\u3400-\u9fff]", text) is not None or re.search(r"[A-Za-z]{2}", text) is None
 
 
+def is_abridged(words: str, title: str) -> bool:
+    """Whether Chinese words are a title with characters left out, as titles are shortened: 年度报告 of 年度分析报告."""
+    signs = iter(title)
+    return len(words) > 2 and is_chinese(words) and all(sign in signs for sign in words)  # noqa: PLR2004  shorter tell nothing
+
+
 def read_day(text: str, today: date) -> date:
     """A day as people write it; without a year, or a month, it is the nearest one. Raises DayError."""
     lowered = in_digits(text.lower())

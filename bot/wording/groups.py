@@ -34,7 +34,7 @@ class Row:
 
 def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
     """The articles a duty rests on, as one phrase with the documents' short names."""
-    citations = registry.citations(registry.duty(code), jurisdiction, short=True)
+    citations = list(dict.fromkeys(registry.citations(registry.duty(code), jurisdiction, short=True)))
     more = "…" if len(citations) > SHOWN_CITATIONS else ""
     return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more
 
@@ -46,15 +46,15 @@ def left(due: date, today: date, language: Language) -> str:
     return say(key, language, days=abs(days))
 
 
-def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Language) -> list[str]:
-    """Blocks of text, one a duty and term, in the order given."""
+def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Language, units: int = 0) -> list[str]:
+    """Blocks of text, one a duty and term, in the order given; of more than `units`, if any, the rest is counted."""
     return [
-        _block(list(group), registry, today, language)
+        _block(list(group), registry, today, language, units)
         for _, group in groupby(rows, lambda row: (row.duty, row.term, row.jurisdiction))
     ]
 
 
-def _block(rows: list[Row], registry: Registry, today: date, language: Language) -> str:
+def _block(rows: list[Row], registry: Registry, today: date, language: Language, most: int) -> str:
     first = rows[0]
     duty = registry.duty(first.duty)
     head = say(
@@ -62,7 +62,10 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language)
         term=term_name(first.term, language), due=day(first.due, language),
         left=left(first.due, today, language), ground=ground(registry, first.duty, first.jurisdiction) or first.named,
     )  # fmt: skip
-    units = [_unit(row, language) for row in rows]
+    shown = rows[:most] if most else rows
+    units = [_unit(row, language) for row in shown]
+    if len(rows) > len(shown):
+        units.append(say("group-more", language, n=len(rows) - len(shown)))
     advice = [say(first.advice, language)] if first.advice else []
     return "\n".join([head, *advice, *units])
 

@@ -26,6 +26,10 @@ TONES = (
 """From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
+LINES = 26
+"""Lines of a phone's screen that are left for the units of others."""
+FEWER = (0, 8, 5, 3, 1)
+"""So many units of a duty are named, as many as a screen holds: first all, then fewer."""
 _Alike = tuple[str, str, str, tuple[str, ...]]
 
 
@@ -159,7 +163,12 @@ class NoticeWording:
             )
             for number, one in enumerate(items, first)
         ]
-        return grouped(rows, self.registry, today, self.language)
+        blocks: list[str] = []
+        for most in FEWER:
+            blocks = grouped(rows, self.registry, today, self.language, most)
+            if sum(block.count("\n") + 2 for block in blocks) <= LINES:
+                break
+        return blocks
 
     def _advice(self, one: Owed) -> str:
         """What may be proposed: letters only where the law climbs to them, nothing on a force not yet confirmed."""

@@ -112,3 +112,30 @@ async def test_an_act_that_cannot_be_undone_shields_the_one_before_it(talk: Talk
             (HEAD, "撤回", "! 已撤回"),
         )
     )
+
+
+async def test_a_shortened_title_is_every_duty_it_may_mean(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (OFFICER, "完成 年度报告 昌市城管〔2026〕3号", "行政执法年度分析报告", "法治政府建设年度报告", "! 已报结"),
+            (CLOCK, "2026-02-05 10:00"),
+            (SUPERVISOR, "逾期 年度报告", "行政执法年度分析报告", "! 没有逾期"),
+            (SUPERVISOR, "单位 城管局", "最急的", "1. 当月执法案件公示（2026年1月）", "已逾期"),
+        )
+    )
+
+
+async def test_a_day_to_come_is_refused_before_it_is_shown(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, "立案 意见书 城管局 明天", "晚于今天", "! 请核对"),
+            (SUPERVISOR, "1月4日", "请核对", "2026年1月4日"),
+        )
+    )
+
+
+async def test_what_many_units_are_late_with_fits_a_phone(talk: Talk) -> None:
+    await talk.go_to("2026-02-02 10:00")
+    text = next(sent.text for sent in talk.told(SUPERVISOR) if "【逾期】29 项" in sent.text)
+    assert text.count("\n") < 29
+    assert "另有 9 个单位" in text
