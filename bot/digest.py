@@ -12,7 +12,7 @@ from bot.store.figures import Sums, Which
 from bot.store.oversight import NOTHING, Narrow, View
 from bot.store.subscriptions import Subscription
 from bot.wording import Language, say, term
-from bot.wording.groups import left
+from bot.wording.groups import row_timing
 from duties.model import Actor, Role
 from duties.registry import Registry
 from duties.reports import Light, allowances
@@ -165,7 +165,7 @@ def _line(number: int, row: dict[str, Any], today: date, registry: Registry, lan
     duty = registry.duty(row["duty"])
     return say(
         "digest-line", language, number=number, unit=row["unit"], term=term(row["term"], language), id=row["id"],
-        title=duty.title if language == "zh" else duty.title_en, left=left(row["due"], today, language),
+        title=duty.title if language == "zh" else duty.title_en, left=row_timing(row, today, language)["left"],
     )  # fmt: skip
 
 

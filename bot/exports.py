@@ -12,7 +12,7 @@ from bot.store.asked import Asked, Kind
 from bot.store.figures import Which
 from bot.store.oversight import Narrow, View
 from bot.wording import say, term
-from bot.wording.groups import ground
+from bot.wording.groups import ground, timing
 from bot.workbook import Cell, Table
 from duties import checklist, training
 from duties.checklist import Item
@@ -111,12 +111,25 @@ def _share(of: Question, row: dict[str, Any]) -> dict[str, Any]:
     since = row["since"].astimezone(of.zone).date()
     return {
         "unit": row["unit"], "duty": row["duty"], "title": of.title(row["duty"]),
-        "term": term(row["term"], of.asked.language), "due": row["due"], "left": (row["due"] - of.today).days,
+        "term": term(row["term"], of.asked.language), **_timing(of, row, still_open=True),
         "id": row["id"], "told": since,
         "state": of.say("cell-share", share=of.say(f"share-{row['state']}"), lead=row["lead"]),
         "days": (of.today - since).days, "workdays": of.around.workdays.between(since, of.today),
-        "ground": ground(of.registry, row["duty"], row["jurisdiction"]) if row["duty"] in of.registry.by_code else "",
+        "ground": _ground(of, row),
     }  # fmt: skip
+
+
+def _timing(of: Question, row: dict[str, Any], *, still_open: bool) -> dict[str, Any]:
+    """The last day and the days to it; of a clock that stands, since when it does, and what is left."""
+    if row["stop"]:
+        said = timing(row["due"], row["stop"], of.today, of.asked.language)
+        return {"due": said["deadline"], "left": said["left"]}
+    return {"due": row["due"], "left": (row["due"] - of.today).days if still_open else None}
+
+
+def _ground(of: Question, row: dict[str, Any]) -> str:
+    named = row["named"] or ""
+    return ground(of.registry, row["duty"], row["jurisdiction"], named) if row["duty"] in of.registry.by_code else named
 
 
 async def _due(of: Question) -> Rows:
@@ -124,11 +137,12 @@ async def _due(of: Question) -> Rows:
 
 
 async def _unit(of: Question) -> Rows:
-    """What was left open in earlier years, then all of this year's."""
+    """What was left open in earlier years, then all of this year's, then what has no day while its clock stands."""
     new_year = date(of.today.year, 1, 1)
     older = await _listed(of, Which(due_to=new_year - timedelta(days=1), only_open=True))
     year = await _listed(of, Which(due_from=new_year, due_to=date(of.today.year, 12, 31)))
-    return [*older, *year, *await _shares(of, "open")]
+    standing = await _listed(of, Which(standing=True, only_open=True))
+    return [*older, *year, *standing, *await _shares(of, "open")]
 
 
 async def _duty(of: Question) -> Rows:
@@ -150,9 +164,9 @@ def _obligation(of: Question, row: dict[str, Any]) -> dict[str, Any]:
         "title": of.title(row["duty"]),
         "term": term(row["term"], of.asked.language),
         "state": of.say(f"state-{row['state']}"),
-        "left": (row["due"] - of.today).days if still_open else None,
+        **_timing(of, row, still_open=still_open),
         "backdated": of.say("cell-yes") if row["backdated"] else None,
-        "ground": ground(of.registry, row["duty"], row["jurisdiction"]) if row["duty"] in of.registry.by_code else "",
+        "ground": _ground(of, row),
     }
     return {**row, **shown} if counted else {**row, **shown, "tally": None, "target": None}
 

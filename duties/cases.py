@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from duties import clock, obligations
@@ -23,8 +23,6 @@ from duties.store import case_rows, chains, reading
 from duties.store.case_rows import Clock
 from duties.workdays import WorkCalendar
 
-STILL = timedelta(days=366)
-"""A clock that stands is written down as standing for a year: nobody is reminded meanwhile, and nobody forgets it."""
 FOLLOWED_BY = {"opinion-letter-objection": "objection-review"}
 """Reporting the first opens a case of the second, on the supervision side (the supervision regulation, article 28)."""
 RESUMED_BY = "legality-materials"
@@ -59,7 +57,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """One clock of a case: the duty, its deadline with the derivation, and the obligation it binds."""
+    """One clock of a case: the duty, its deadline with the derivation, the obligation it binds, the day it was due."""
 
     duty: Duty
     deadline: Deadline
@@ -350,7 +348,7 @@ async def _recomputed(
     for row in clocks:
         await case_rows.reset_clock(row.term_id, fresh[row.duty].deadline)
     await _settle_rights([(fresh[row.duty], row.obligation_id) for row in clocks], at)
-    moved = [replace(fresh[row.duty], obligation_id=row.obligation_id, was_due=row.due) for row in clocks]
+    moved = [replace(fresh[row.duty], obligation_id=row.obligation_id, was_due=row.known_due) for row in clocks]
     return Recorded(await _found(case.id), entry, tuple(moved))
 
 
@@ -392,13 +390,14 @@ def _term(case: Case, row: Clock, deadline: Deadline) -> Mapping[str, Any]:
     return {
         "id": row.term_id, "duty": row.duty, "term": case_rows.label(case.id), "jurisdiction": row.jurisdiction,
         "due": deadline.due.isoformat(), "was_due": row.due.isoformat(), "units": 1,
+        "stands_from": deadline.stop.since.isoformat() if deadline.stop else None,
         "digest": hashlib.sha256(f"{case.unit_id}:1".encode()).hexdigest(),
         "steps": [[step.rule, step.date.isoformat(), step.ground] for step in deadline.steps],
     }  # fmt: skip
 
 
 def _pause(spell: Spell) -> Pause:
-    return Pause(spell.noticed, spell.received or spell.noticed + STILL)
+    return Pause(spell.noticed, spell.received)
 
 
 async def _found(number: int) -> Case:

@@ -12,30 +12,41 @@ from operator import attrgetter
 from dateutil.relativedelta import relativedelta
 
 from duties.errors import QuestionError
-from duties.model import Step
+from duties.model import Step, Stop
 from duties.registry import EventRule
 from duties.workdays import WorkCalendar
 
 DAY = timedelta(days=1)
+STILL = timedelta(days=366)
+"""A clock that stands is worked out as standing for a year, so that it is looked at again then: nobody forgets it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """The clock stands from the day after `noticed` to `received`, both counted as standing days."""
+    """The clock stands from the day after `noticed` to `received`, both counted as standing days; None: it lasts."""
 
     noticed: date
-    received: date
+    received: date | None
+
+    @property
+    def last(self) -> date:
+        """The last standing day, as far as is known."""
+        return self.received or self.noticed + STILL
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`due` is the last day, inclusive. `advise_by` is the working day that reminders aim at."""
+    """`due` is the last day, inclusive. `advise_by` is the working day that reminders aim at.
+
+    While there is a `stop` the other days are made up.
+    """
 
     starts: date
     due: date
     not_before: date | None
     advise_by: date
     steps: tuple[Step, ...]
+    stop: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ def _standstills(pauses: Sequence[Pause]) -> list[_Standstill]:
     """Pauses in order, overlapping ones joined, so that no day is given twice."""
     joined: list[_Standstill] = []
     for pause in sorted(pauses, key=lambda one: one.noticed):
-        first, last = pause.noticed + DAY, pause.received
+        first, last = pause.noticed + DAY, pause.last
         if last < first:
             continue
         if joined and first <= joined[-1].last + DAY:
@@ -137,12 +148,21 @@ def deadline(
         *([Step("not-before", not_before, "text")] if not_before else []),
         Step("advise-by", aim, "unrolled-advice" if rule.start_stated else "cautious-reading"),
     ]
-    return Deadline(on + DAY, due, not_before, aim, tuple(steps))
+    return Deadline(on + DAY, due, not_before, aim, tuple(steps), _stop(clock, due, pauses))
+
+
+def _stop(clock: _Clock, due: date, pauses: Sequence[Pause]) -> Stop | None:
+    """Since when the clock stands, if it does: one that ran out before it was stopped does not."""
+    lasting = next((pause for pause in pauses if pause.received is None), None)
+    if lasting is None or due <= lasting.last:
+        return None
+    counted = clock.rule.unit == "working-days"
+    return Stop(lasting.noticed + DAY, clock.workdays.between(lasting.last, due) if counted else None)
 
 
 def _counted(clock: _Clock, on: date, length: int, pauses: Sequence[Pause]) -> list[Step]:
     rule = clock.rule
-    steps = [Step("paused", pause.received, "pause") for pause in sorted(pauses, key=attrgetter("noticed", "received"))]
+    steps = [Step("paused", pause.last, "pause") for pause in sorted(pauses, key=attrgetter("noticed", "last"))]
     last = clock.end(on, length)
     ground = "civil-code-202" if rule.unit == "months" else str(rule.basis)
     steps.append(Step(f"last-{rule.unit}", last, ground))
@@ -173,7 +193,7 @@ def _check(rule: EventRule, on: date, by: date | None, pauses: Sequence[Pause]) 
     if pauses and not rule.pausable:
         raise QuestionError("nothing in the text lets this clock pause")
     for pause in pauses:
-        if pause.received < pause.noticed:
+        if pause.last < pause.noticed:
             raise QuestionError(f"pause {pause.noticed}:{pause.received} ends before it begins")
         if pause.noticed < on:
             raise QuestionError(f"pause {pause.noticed}:{pause.received} begins before the event's day {on}")

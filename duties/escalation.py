@@ -217,6 +217,8 @@ async def _overdue(actor: Actor, number: int, at: Moment) -> Obligation:
         raise RefusedError("refused-no-such", number=number)
     if not actor.supervises(one.unit_path) or actor.holds(one.unit_id, *HOLDERS):
         raise RefusedError("refused-not-supervisor", unit=one.unit, action="draft", unit_id=one.unit_id)
+    if one.stop:
+        raise RefusedError("refused-clock-stands", number=number, since=one.stop.since)
     if not one.overdue(at.today):
         raise RefusedError("refused-not-overdue", number=number, due=one.due)
     return one

@@ -151,6 +151,17 @@ class Spell:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """A clock stands: since which day, and the working days of its period that are left, where it counts those.
+
+    Whatever due day is written down meanwhile is made up: it means nothing until the clock goes on.
+    """
+
+    since: date
+    left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """An event that started a clock for one unit, as read from the store. `duty` is the first of those it starts."""
 
@@ -263,7 +274,8 @@ class Obligation:
     reason: str
     waived_until: date | None = None
     assignee: int | None = None
+    stop: Stop | None = None
 
     def overdue(self, today: date) -> bool:
-        """Open after its last day. Reported in time but not yet verified is not overdue."""
-        return self.state in OPEN_STATES and today > self.due
+        """Open after its last day. Reported in time but not yet verified is not overdue, nor is a clock that stands."""
+        return self.state in OPEN_STATES and self.stop is None and today > self.due

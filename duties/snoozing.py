@@ -73,6 +73,8 @@ async def snooze(actor: Actor, one: Obligation, end: datetime | None, times: int
     facts = {"number": one.id, "duty": one.duty, "term": one.term, "due": one.due}
     if one.state == State.RETURNED:
         raise RefusedError("refused-snooze-returned", **facts)
+    if one.stop:
+        raise RefusedError("refused-clock-stands", number=one.id, since=one.stop.since)
     if end is None:
         raise RefusedError("refused-snooze-late", **facts)
     if times >= TIMES:

@@ -67,7 +67,7 @@ async def _whom(ask: Ask, one: Obligation, words: str, codes: list[str]) -> Repl
 async def _assigned(ask: Ask, one: Obligation, person: int, name: str) -> Reply:
     done = await obligations.assign(ask.actor, one.id, person, name, ask.at)
     await _relieved(ask, one)
-    reached = await news.to_person(ask, "news-assigned", one, person, OFFERED, due=one.due)
+    reached = await news.to_person(ask, "news-assigned", one, person, OFFERED)
     notes = [] if reached else [ask.say("assign-unreached", name=name)]
     return await echo(ask, "echo-assign", [done], notes, name=name)
 

@@ -8,6 +8,7 @@ from typing import Any
 from adapters.base import Incoming
 from bot.store.asked import Asked
 from bot.wording import Language, say, term
+from bot.wording.groups import row_timing, timing
 from duties.model import Actor, Obligation, Role
 from duties.obligations import Moment
 from duties.registry import Duty, Registry
@@ -109,7 +110,12 @@ class Ask:
         return {
             "title": self.title(one.duty), "term": self.term(one.term), "unit": one.unit, "due": one.due, "id": one.id,
             "state": self.say(f"state-{one.state}"),
+            "deadline": timing(one.due, one.stop, self.today, self.language)["deadline"],
         }  # fmt: skip
+
+    def timing(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """When a row that has `due` and `stop` is due, and how far that is."""
+        return row_timing(row, self.today, self.language)
 
     def question(self, kind: str, command: str, *items: int, rest: str = "") -> "Question":
         """A question left open, in the language it is asked in."""

@@ -122,7 +122,7 @@ async def approve(ask: Ask) -> Reply:
         return await _listed(ask, "approve")
     done = await requests.grant(ask.actor, Law(ask.registry, ask.around.workdays), number, ask.at)
     one, kind = done.obligation, done.request.kind
-    await news.to_unit(ask, f"news-granted-{kind}", one, due=one.due, **_facts(done.request))
+    await news.to_unit(ask, f"news-granted-{kind}", one, **_facts(done.request))
     facts = {"entry": done.entry, **_facts(done.request), **ask.facts(one)}
     return Reply(ask.say(f"echo-granted-{kind}", **facts), about=(one.id,))
 
@@ -139,7 +139,7 @@ async def reject(ask: Ask) -> Reply:
     done = await requests.decline(ask.actor, number, reason[:LONGEST_TOPIC], ask.at)
     one = done.obligation
     facts = {"number": number, "reason": reason[:LONGEST_TOPIC]}
-    await news.to_unit(ask, "news-refused", one, due=one.due, **facts)
+    await news.to_unit(ask, "news-refused", one, **facts)
     return Reply(ask.say("echo-refused", entry=done.entry, **facts, **ask.facts(one)), about=(one.id,))
 
 

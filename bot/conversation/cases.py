@@ -12,13 +12,15 @@ from bot.papers import SHOWN_STEPS
 from bot.store.oversight import View
 from bot.wording.events import CONFIRMATIONS, EVENTS, PAUSE_ONLY, Spoken, case_number, read_event
 from bot.wording.grammar import LONGEST_TOPIC, DayError
-from bot.wording.groups import left
+from bot.wording.groups import timing
 from duties import cases
 from duties.cases import Law, Opening, Recorded, Started
+from duties.clock import Deadline
 from duties.errors import RefusedError
 from duties.model import Case, Obligation, Role, Step
 from duties.registry import EventRule
 from duties.store import case_rows
+from duties.store.case_rows import Clock
 
 ABOUT = frozenset({"assignment", "promptly"})
 """Events that mean nothing without a word on what is to be done."""
@@ -120,10 +122,9 @@ async def listed(ask: Ask) -> Reply:
     lines = [ask.say("cases-head", n=min(len(found), LISTED))]
     for case in found[:LISTED]:
         clocks = [one for one in await case_rows.clocks(case.id) if one.state not in ("cancelled", "closed", "waived")]
-        due = clocks[0].due if clocks else case.event_on
-        key = "cases-paused" if case.paused else "cases-line"
-        facts = {"number": case.id, "unit": case.unit, "event": _event(ask, case.duty), "on": case.event_on, "due": due}
-        lines.append(ask.say(key, left=left(due, ask.today, ask.language), **facts))
+        assert clocks, "it has something left to do"
+        facts = {"number": case.id, "unit": case.unit, "event": _event(ask, case.duty), "on": case.event_on}
+        lines.append(ask.say("cases-line", **facts, **_timing(ask, clocks[0])))
     more = [ask.say("cases-more")] if len(found) > LISTED else []
     return Reply("\n".join([*lines, *more, ask.say("cases-foot")]), found=len(found))
 
@@ -136,13 +137,12 @@ async def _one(ask: Ask, case: Case) -> Reply:
     ).rstrip()  # fmt: skip
     lines = [
         ask.say(
-            "case-clock", title=ask.title(row.duty), due=row.due, left=left(row.due, ask.today, ask.language),
-            state=ask.say(f"state-{row.state}"), id=row.obligation_id,
+            "case-clock", title=ask.title(row.duty), state=ask.say(f"state-{row.state}"), id=row.obligation_id,
+            **_timing(ask, row),
         )
         for row in rows
     ]  # fmt: skip
-    marks = [ask.say("case-is-paused", day=case.pauses[-1].noticed)] if case.paused else []
-    marks += [ask.say("case-is-withdrawn")] if case.state == cases.WITHDRAWN else []
+    marks = [ask.say("case-is-withdrawn")] if case.state == cases.WITHDRAWN else []
     about = tuple(row.obligation_id for row in rows)
     return Reply("\n".join([head, *marks, *lines]), about=about, duties=(case.duty,))
 
@@ -208,7 +208,7 @@ async def _completing(ask: Ask, said: str, spoken: Spoken) -> _Unit | Reply:
 
 async def _paused(ask: Ask, number: int, noticed: date, unit: _Unit | None = None) -> Reply:
     done = await cases.pause(ask.actor, _law(ask), number, noticed, ask.at)
-    text = ask.say("case-paused", number=number, day=done.case.pauses[-1].noticed, entry=done.entry)
+    text = "\n".join([ask.say("case-paused", number=number, entry=done.entry), *clock_lines(ask, done)])
     if unit is None:
         return Reply(text, duties=(done.case.duty,))
     opened = await cases.want_materials(ask.actor, _law(ask), number, unit.id, ask.at)
@@ -286,6 +286,8 @@ def _clock(ask: Ask, one: Started) -> list[str]:
     citation = "\uff1b".join(ask.registry.citations(one.duty, rule.jurisdiction, short=True)[:2])
     key = "case-return" if one.duty.code == cases.RETURNED else "case-right" if rule.lapses else "case-due"
     title = one.duty.title if ask.language == "zh" else one.duty.title_en
+    if one.deadline.stop:
+        return [ask.say("case-stands", title=title, ground=citation, **_timing(ask, one.deadline))]
     lines = [ask.say(key, title=title, due=one.deadline.due, starts=one.deadline.starts, ground=citation)]
     if one.was_due is not None and one.was_due != one.deadline.due:
         lines.append(ask.say("case-was-due", was=one.was_due))
@@ -295,6 +297,10 @@ def _clock(ask: Ask, one: Started) -> list[str]:
     if ask.today > one.deadline.due and not rule.lapses:
         lines.append(ask.say("case-late-already"))
     return lines
+
+
+def _timing(ask: Ask, clock: Clock | Deadline) -> dict[str, str]:
+    return timing(clock.due, clock.stop, ask.today, ask.language)
 
 
 def _tells(step: Step) -> bool:

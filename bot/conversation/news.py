@@ -8,6 +8,7 @@ from bot.store import addressees, queue
 from bot.store.addressees import Addressee
 from bot.store.queue import Message
 from bot.wording import say, term
+from bot.wording.groups import timing
 from duties.model import Obligation
 
 Buttons = Sequence[tuple[str, str, str]]
@@ -29,7 +30,10 @@ async def tell(
 ) -> int:
     """Tell these about an obligation; a reply to the message means it."""
     duty = ask.duty(one.duty)
-    about: dict[str, Any] = {"title": duty.title, "term": term(one.term), "unit": one.unit, "id": one.id}
+    about: dict[str, Any] = {
+        "title": duty.title, "term": term(one.term), "unit": one.unit, "id": one.id,
+        "deadline": timing(one.due, one.stop, ask.today, "zh")["deadline"],
+    }  # fmt: skip
     return await announce(ask, key, whom, buttons, (one.id,), **about, **facts)
 
 

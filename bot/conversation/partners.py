@@ -18,7 +18,7 @@ from bot.wording.grammar import (
     is_question,
     read_evidence,
 )
-from bot.wording.groups import left
+from bot.wording.groups import timing
 from duties import shares, undoing
 from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState
 from duties.obligations import Done
@@ -193,7 +193,7 @@ async def _complete(ask: Ask, part: Part) -> list[str]:
     """Who has still to answer; when nobody has, the lead is told."""
     missing = [each.unit for each in await share_rows.unanswered(part.obligation.id)]
     if not missing:
-        await news.to_unit(ask, "news-shares-complete", part.obligation, due=part.obligation.due)
+        await news.to_unit(ask, "news-shares-complete", part.obligation)
     return missing
 
 
@@ -228,7 +228,7 @@ async def _tell(ask: Ask, key: str, part: Part, verbs: Sequence[str] = (), **fac
     whom = await addressees.of_unit(part.share.unit_id, HOLDERS, ask.today, ask.at.now)
     one = part.obligation
     buttons = _buttons(one) if verbs else ()
-    return await news.tell(ask, key, one, whom, buttons, partner=part.share.unit, due=one.due, **facts)
+    return await news.tell(ask, key, one, whom, buttons, partner=part.share.unit, **facts)
 
 
 def _buttons(one: Obligation) -> tuple[tuple[str, str, str], ...]:
@@ -260,8 +260,8 @@ def already(ask: Ask, one: Obligation, part: Share) -> Reply:
 
 def item(ask: Ask, number: int, one: Obligation, part: Share) -> str:
     """A partner's share as a line of 待办."""
-    share_state, far = ask.say(f"share-{part.state}"), left(one.due, ask.today, ask.language)
-    return ask.say("share-line", number=number, left=far, share=share_state, **ask.facts(one))
+    facts = ask.facts(one) | timing(one.due, one.stop, ask.today, ask.language)
+    return ask.say("share-line", number=number, share=ask.say(f"share-{part.state}"), **facts)
 
 
 async def detail(ask: Ask, one: Obligation) -> list[str]:
@@ -300,7 +300,7 @@ async def unanswered(ask: Ask, view: View, kind: shared.Kind, narrow: Narrow) ->
     lines = [
         ask.say(
             "shares-line", unit=row["unit"], title=ask.title(row["duty"]), term=ask.term(row["term"]), lead=row["lead"],
-            left=left(row["due"], ask.today, ask.language), share=ask.say(f"share-{row['state']}"), id=row["id"],
+            left=ask.timing(row)["left"], share=ask.say(f"share-{row['state']}"), id=row["id"],
         )
         for row in rows
     ]  # fmt: skip

@@ -17,7 +17,6 @@ from bot.store.asked import Asked
 from bot.store.figures import Sums, Which
 from bot.store.oversight import Narrow, View
 from bot.wording.grammar import days_ahead
-from bot.wording.groups import left
 from duties.model import Role
 
 AHEAD = 30
@@ -83,8 +82,7 @@ async def _due_counted(ask: Ask, seen: View, narrow: Narrow, which: Which) -> li
     units = await figures.summed_by_unit(seen, narrow, still_open, ask.today)
     by_duty = [
         ask.say(
-            "due-duty", title=ask.title(row["duty"]), term=ask.term(row["term"]), due=row["due"], n=sums.open,
-            left=left(row["due"], ask.today, ask.language),
+            "due-duty", title=ask.title(row["duty"]), term=ask.term(row["term"]), n=sums.open, **ask.timing(row),
         )
         for row, sums in duties[:DUTIES]
     ]  # fmt: skip
@@ -149,6 +147,8 @@ async def _profile(ask: Ask, seen: View, limits: Narrowed, one: dict[str, Any]) 
     year = await figures.summed(seen, narrow, _year(ask.today), ask.today)
     waiting = await oversight.waiting_counted(seen, narrow)
     nearest = await figures.listed(seen, narrow, Which(opened_by=ask.today, only_open=True), NEAREST)
+    standing = await figures.listed(seen, narrow, Which(standing=True, only_open=True), NEAREST)
+    nearest += [row for row in standing if row not in nearest]
     lines = [
         *unknown(ask, limits),
         ask.say("unit-head-below" if below else "unit-head", unit=one["name"], below=below),
@@ -217,8 +217,8 @@ async def duty(ask: Ask) -> Reply:
 
 def _duty_line(ask: Ask, row: dict[str, Any], sums: Sums) -> str:
     return ask.say(
-        "duty-line", title=ask.title(row["duty"]), term=ask.term(row["term"]), due=row["due"],
-        left=left(row["due"], ask.today, ask.language), n=sums.found, done=sums.done, late=sums.late, open=sums.open,
+        "duty-line", title=ask.title(row["duty"]), term=ask.term(row["term"]), n=sums.found, done=sums.done,
+        late=sums.late, open=sums.open, **ask.timing(row),
     )  # fmt: skip
 
 
@@ -247,8 +247,7 @@ def item(ask: Ask, number: int, row: dict[str, Any], sums: Sums) -> str:
     """One obligation on one line, with its unit where several are spoken of."""
     return ask.say(
         "due-line-unit" if sums.units > 1 else "due-line", number=number, title=ask.title(row["duty"]), id=row["id"],
-        term=ask.term(row["term"]), unit=row["unit"], due=row["due"], left=left(row["due"], ask.today, ask.language),
-        state=ask.say(f"state-{row['state']}"),
+        term=ask.term(row["term"]), unit=row["unit"], state=ask.say(f"state-{row['state']}"), **ask.timing(row),
     )  # fmt: skip
 
 

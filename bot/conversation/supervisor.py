@@ -72,7 +72,7 @@ async def _listed(
     rows = [
         Row(
             number, r["id"], r["duty"], r["term"], r["due"], ask.named_in(r["unit"]), r["state"], r["jurisdiction"],
-            missing=tuple(map(ask.named_in, missing.get(r["id"], ()))),
+            missing=tuple(map(ask.named_in, missing.get(r["id"], ()))), named=r["named"] or "",
         )
         for number, r in enumerate(late, 1)
     ]  # fmt: skip
@@ -117,13 +117,13 @@ def _verdicts(ask: Ask, items: Sequence[int]) -> tuple[tuple[str, str, str], ...
 
 
 async def _reviewed(ask: Ask, number: int, row: dict[str, Any]) -> str:
-    late = row["done_on"] is not None and row["done_on"] > row["due"]
+    late = row["done_on"] is not None and row["stop"] is None and row["done_on"] > row["due"]
     marks = [ask.say(key) for key, holds in (("mark-late", late), ("mark-backdated", row["backdated"])) if holds]
     given = await evidence_shown(ask, row["id"], ask.duty(row["duty"]))
     shown = "\n".join([given, *await missing_shown(ask, row["id"])]).strip()
     return ask.say(
         "review-line", number=number, unit=row["unit"], title=ask.title(row["duty"]), term=ask.term(row["term"]),
-        id=row["id"], done=row["done_on"] or "", due=row["due"], marks="".join(marks),
+        id=row["id"], done=row["done_on"] or "", deadline=ask.timing(row)["deadline"], marks="".join(marks),
         evidence=f"\n{shown}" if shown else "",
     )  # fmt: skip
 

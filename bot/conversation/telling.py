@@ -9,7 +9,7 @@ from bot.store.asked import Asked
 from bot.store.oversight import View
 from bot.wording import shortened
 from bot.wording.grammar import LONGEST_TOPIC
-from bot.wording.groups import left
+from bot.wording.groups import timing
 from duties import training
 from duties.model import OPEN_STATES, Obligation
 from duties.obligations import Done
@@ -107,8 +107,8 @@ def item(ask: Ask, number: int, one: Obligation) -> str:
 def status(ask: Ask, one: Obligation) -> str:
     """When it is due, how far that is, and where it stands."""
     tally = ask.say("line-tally", tally=one.tally, target=one.target) if is_counted(ask.duty(one.duty)) else ""
-    facts = ask.facts(one)
-    return ask.say("status", left=left(one.due, ask.today, ask.language), tally=tally, **facts)
+    facts = ask.facts(one) | timing(one.due, one.stop, ask.today, ask.language)
+    return ask.say("status", tally=tally, **facts)
 
 
 async def officers_reached(ask: Ask, shown: Sequence[Obligation]) -> dict[int, str]:

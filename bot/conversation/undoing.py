@@ -65,6 +65,6 @@ async def _tell_undone(ask: Ask, done: Done) -> None:
     act, state = say(f"act-{done.undone}"), say(f"state-{one.state}")
     if done.undone in undoing.ASKED:
         whom = await addressees.over_unit(one.unit_id, ask.today, ask.at.now)
-        await news.tell(ask, "news-undone", one, whom, act=act, state=state, due=one.due)
+        await news.tell(ask, "news-undone", one, whom, act=act, state=state)
     elif done.undone in TOLD_TO_UNIT:
-        await news.to_unit(ask, "news-undone", one, act=act, state=state, due=one.due)
+        await news.to_unit(ask, "news-undone", one, act=act, state=state)

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from bot.store.oversight import Narrow, View, within
+from bot.store.oversight import NAMED, RUNS, Narrow, View, within
 from duties.reports import SOON_DAYS, Light, Standing, light
 from duties.store.database import Rows, as_date, as_instant, fetch
+from duties.store.reading import stop
 
 # Terms are hundreds where obligations are millions: CROSS JOIN keeps SQLite to this order. What is open is spelled out
 # as the partial indexes have it.
@@ -17,9 +18,9 @@ _OPEN = "o.state IN ('pending', 'acknowledged', 'returned')"
 _DONE = "o.state IN ('reported', 'closed')"
 _OWED = "o.state NOT IN ('waived', 'cancelled')"
 _COUNTED_NOW = "t.duty IN :counted AND t.opens <= :today AND t.due >= :today"
-_LISTED = """
-    SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.opens, t.due, u.id AS unit_id, u.name AS unit, o.state,
-      o.done_on, o.backdated, o.tally, o.target
+_LISTED = f"""
+    SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.opens, t.due, t.stands_from, t.stands_left, u.id AS unit_id,
+      u.name AS unit, o.state, o.done_on, o.backdated, o.tally, o.target, {NAMED}
 """
 
 
@@ -44,7 +45,8 @@ class Sums:
 class Which:
     """Which obligations a sum or a list is about, beside the view: by due day, by opening day, only what is open.
 
-    `only_pending` is what is open and not acknowledged.
+    `only_pending` is what is open and not acknowledged. A clock that stands has no due day: where days are asked for it
+    is left out, and `standing` asks for those alone.
     """
 
     due_from: date | None = None
@@ -53,12 +55,17 @@ class Which:
     opened_on: date | None = None
     only_open: bool = False
     only_pending: bool = False
+    standing: bool = False
 
 
 def _which(which: Which) -> tuple[str, dict[str, Any]]:
     clauses, values = [_OPEN if which.only_open or which.only_pending else _OWED], {}
     if which.only_pending:
         clauses.append("o.state = 'pending'")
+    if which.standing:
+        clauses.append("t.stands_from IS NOT NULL")
+    elif which.due_from is not None or which.due_to is not None:
+        clauses.append(RUNS)
     for clause, name, value in (
         ("t.due >= :due_from", "due_from", which.due_from),
         ("t.due <= :due_to", "due_to", which.due_to),
@@ -80,7 +87,7 @@ _SUMS = ", ".join(
         "COUNT(*) AS found",
         "COUNT(DISTINCT o.unit_id) AS units",
         _sum(_OPEN, "open"),
-        _sum(f"{_OPEN} AND t.due < :today", "overdue"),
+        _sum(f"{_OPEN} AND t.due < :today AND {RUNS}", "overdue"),
         _sum(_DONE, "done"),
         _sum("o.state = 'reported'", "waiting"),
         _sum(f"{_DONE} AND (o.done_on IS NULL OR o.done_on <= t.due)", "on_time"),
@@ -118,11 +125,11 @@ async def summed_by_duty(view: View, narrow: Narrow, which: Which, today: date) 
     seen, values = within(view, narrow)
     asked, more = _which(which)
     rows = await fetch(
-        f"SELECT t.duty, t.label AS term, t.due, {_SUMS} {_JOINED} AND {asked} AND {seen}"
-        " GROUP BY t.duty, t.label, t.due ORDER BY t.due, open DESC, t.duty, t.label",
+        f"SELECT t.duty, t.label AS term, t.due, t.stands_from, t.stands_left, {_SUMS} {_JOINED} AND {asked} AND {seen}"
+        " GROUP BY t.duty, t.label, t.due, t.stands_from, t.stands_left ORDER BY t.due, open DESC, t.duty, t.label",
         today=today, **values, **more,
     )  # fmt: skip
-    return [({**row, "due": as_date(row["due"])}, _sums(row)) for row in rows]
+    return [({**row, "due": as_date(row["due"]), "stop": stop(row)}, _sums(row)) for row in rows]
 
 
 async def listed(view: View, narrow: Narrow, which: Which, limit: int) -> Rows:
@@ -139,7 +146,7 @@ async def listed(view: View, narrow: Narrow, which: Which, limit: int) -> Rows:
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     done_on = as_date(row["done_on"]) if row["done_on"] else None
     days = {"opens": as_date(row["opens"]), "due": as_date(row["due"]), "done_on": done_on}
-    return {**row, **days, "backdated": bool(row["backdated"])}
+    return {**row, **days, "stop": stop(row), "backdated": bool(row["backdated"])}
 
 
 _UNACKNOWLEDGED = """
@@ -247,11 +254,15 @@ async def lights(view: View, narrow: Narrow, allowed: Mapping[str, int], today: 
     """The units whose light is red or yellow, red first, those with most overdue first."""
     seen, values = within(view, narrow)
     lacking = _lacking(allowed, values)
-    overdue, soon, back = "t.due < :today", "t.due BETWEEN :today AND :soon", "o.state = 'returned'"
+    overdue, soon, back = (
+        f"t.due < :today AND {RUNS}",
+        f"t.due BETWEEN :today AND :soon AND {RUNS}",
+        "o.state = 'returned'",
+    )
     rows = await fetch(
         f"SELECT u.id AS unit_id, u.name AS unit, {_sum(overdue, 'overdue')}, {_sum(soon, 'soon')},"
         f" {_sum(lacking, 'behind')}, {_sum(back, 'returned')} {_JOINED} AND {_OPEN} AND t.opens <= :today AND {seen}"
-        f" AND (t.due <= :soon OR {back} OR {lacking}) GROUP BY u.id, u.name, u.path ORDER BY u.path",
+        f" AND (t.due <= :soon AND {RUNS} OR {back} OR {lacking}) GROUP BY u.id, u.name, u.path ORDER BY u.path",
         today=today, soon=today + timedelta(days=SOON_DAYS), **values,
     )  # fmt: skip
     lit = [_lit(row, Standing(*(int(row[name]) for name in Standing.__slots__))) for row in rows]
@@ -340,7 +351,7 @@ _BY_THEN = f"({_DONE} AND (o.done_on IS NULL OR o.done_on <= :last))"
 _MONTH = f"""
     (SELECT o.id, t.duty, t.label AS term, t.due, t.force, u.id AS unit_id, u.name AS unit, u.path,
        CASE WHEN NOT {_BY_THEN} THEN 'overdue' WHEN o.done_on > t.due THEN 'late' ELSE 'on-time' END AS kind
-     {_JOINED} AND {_OWED} AND t.due <= :last AND {{seen}}
+     {_JOINED} AND {_OWED} AND t.due <= :last AND {RUNS} AND {{seen}}
        AND (NOT {_BY_THEN} OR o.done_on BETWEEN :first AND :last AND o.done_on > t.due
          OR t.due >= :first AND (o.done_on IS NULL OR o.done_on <= t.due))) AS w
 """

@@ -7,13 +7,22 @@ from typing import Any
 
 from duties.model import Actor, Role
 from duties.store.database import Rows, as_date, fetch
+from duties.store.reading import stop
 
 _FROM = "FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id"
+RUNS = "t.stands_from IS NULL"
+"""The clock runs: the due day of one that stands is made up."""
 # Spelled out, not bound: the partial indexes are used only where the statement repeats their condition.
-_LATE = "o.state IN ('pending', 'acknowledged', 'returned') AND t.due < :today"
+_LATE = f"o.state IN ('pending', 'acknowledged', 'returned') AND t.due < :today AND {RUNS}"
 _WAITING = "o.state = 'reported'"
-_COLUMNS = """
-    SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.due, u.name AS unit, o.state, o.done_on, o.backdated
+NAMED = """
+    (SELECT CASE WHEN c.document <> '' THEN c.document ELSE c.subject END FROM casefile c WHERE c.id = t.case_id)
+    AS named
+"""
+"""What was assigned without an article rests on this: a document, or the words that assigned it."""
+_COLUMNS = f"""
+    SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.due, t.stands_from, t.stands_left, u.name AS unit, o.state,
+      o.done_on, o.backdated, {NAMED}
 """
 
 
@@ -131,4 +140,6 @@ async def jurisdiction_of(term: int) -> str:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     done_on = as_date(row["done_on"]) if row["done_on"] else None
-    return {**row, "due": as_date(row["due"]), "done_on": done_on, "backdated": bool(row["backdated"])}
+    return {
+        **row, "due": as_date(row["due"]), "stop": stop(row), "done_on": done_on, "backdated": bool(row["backdated"]),
+    }  # fmt: skip

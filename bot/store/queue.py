@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from duties.model import Stop
 from duties.store.database import Rows, as_date, as_instant, dialect, execute, execute_many, fetch, transaction
+from duties.store.reading import stop
 
 LEASE_SECONDS = 60.0
 SLICE = 20_000
@@ -73,8 +75,8 @@ class Owed:
     partner: str = ""
     missing: tuple[str, ...] = ()
     """The partners that have not answered, as a supervisor is told."""
-    paused_on: date | None = None
-    """Of a clock that stands: the day after which it does; its due day means nothing until it goes on."""
+    stop: Stop | None = None
+    """Of a clock that stands: its due day means nothing until it goes on."""
 
 
 _HELD = "(p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today)"
@@ -317,7 +319,7 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
             AND p.role = CASE WHEN s.id IS NULL THEN m.audience ELSE {_SHARE_ROLE} END
             AND p.person_id = i.person_id AND {_HELD}) AS held,
           c.event_on, c.document, c.subject, t.was_due, s.id AS share, s.state AS share_state, w.name AS partner,
-          CASE WHEN m.audience = 'supervisor' THEN {_missing()} END AS missing, c.pauses
+          CASE WHEN m.audience = 'supervisor' THEN {_missing()} END AS missing, t.stands_from, t.stands_left
         FROM notice n CROSS JOIN identity a CROSS JOIN notice_item i CROSS JOIN reminder m CROSS JOIN obligation o
         CROSS JOIN term t CROSS JOIN unit u LEFT JOIN casefile c ON c.id = t.case_id
         LEFT JOIN share s ON s.obligation_id = o.id AND {_OF_SHARE} LEFT JOIN unit w ON w.id = s.unit_id
@@ -335,16 +337,10 @@ async def collect(notices: Sequence[Claimed], today: date) -> list[Owed]:
             as_date(r["due"]), r["rung"], r["audience"], r["tone"], r["severity"], bool(r["late"]), r["state"],
             r["tally"], r["target"], r["force"], bool(r["held"]), _day(r["event_on"]), r["document"] or "",
             r["subject"] or "", _day(r["was_due"]), r["share"] or 0, r["share_state"] or "", r["partner"] or "",
-            tuple((r["missing"] or "").split("\n")) if r["missing"] else (), _paused_on(r["pauses"]),
+            tuple((r["missing"] or "").split("\n")) if r["missing"] else (), stop(r),
         )
         for r in rows
     ]  # fmt: skip
-
-
-def _paused_on(pauses: Any) -> date | None:
-    """The day of the last standstill of a case, if it lasts."""
-    spells = json.loads(pauses) if isinstance(pauses, str) else pauses
-    return date.fromisoformat(spells[-1][0]) if spells and spells[-1][1] is None else None
 
 
 async def also_told(reminders: Sequence[int], person: int | None, now: datetime) -> list[tuple[int, str, str]]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Literal
 
-from bot.store.oversight import NOTHING, Narrow, View, within
+from bot.store.oversight import NAMED, NOTHING, RUNS, Narrow, View, within
 from duties.store.database import Rows, as_date, as_instant, fetch
+from duties.store.reading import stop
 
 Kind = Literal["open", "overdue", "unacknowledged"]
 
@@ -23,7 +24,7 @@ _TOLD = """
         AND m.audience IN ('head/' || CAST(s.id AS VARCHAR(16)), 'officer/' || CAST(s.id AS VARCHAR(16)))))
 """
 """Whom a person named was told at once; whom the law names, when a reminder reached somebody."""
-_KINDS: dict[Kind, str] = {"open": "1 = 1", "overdue": "t.due < :today", "unacknowledged": _TOLD}
+_KINDS: dict[Kind, str] = {"open": "1 = 1", "overdue": f"t.due < :today AND {RUNS}", "unacknowledged": _TOLD}
 
 
 async def counted(view: View, kind: Kind, today: date, narrow: Narrow = NOTHING) -> int:
@@ -42,7 +43,8 @@ async def listed(view: View, kind: Kind, today: date, limit: int, narrow: Narrow
     """
     seen, values = within(view, narrow, "s.unit_id")
     rows = await fetch(
-        "SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.due, u.name AS unit, l.name AS lead, s.state, s.since"
+        "SELECT o.id, t.duty, t.label AS term, t.jurisdiction, t.due, t.stands_from, t.stands_left, u.name AS unit,"
+        f" l.name AS lead, s.state, s.since, {NAMED}"
         f" {_FROM} AND {_KINDS[kind]} AND {seen} ORDER BY t.due, u.path, s.id LIMIT :limit",
         today=today, limit=limit, **values,
     )  # fmt: skip
@@ -65,4 +67,4 @@ async def missing(obligations: Sequence[int]) -> dict[int, tuple[str, ...]]:
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "due": as_date(row["due"]), "since": as_instant(row["since"])}
+    return {**row, "due": as_date(row["due"]), "stop": stop(row), "since": as_instant(row["since"])}

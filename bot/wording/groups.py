@@ -1,12 +1,14 @@
 """Lists for supervisors: what many units owe alike is said once, with its articles, and the units below it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from typing import Any
 
-from bot.wording import Language, day, say
+from bot.wording import Language, say
 from bot.wording import term as term_name
+from duties.model import Stop
 from duties.registry import Registry
 
 SHOWN_CITATIONS = 2
@@ -30,13 +32,33 @@ class Row:
     """The co-responsible units that have not answered."""
     named: str = ""
     """What was assigned without an article rests on this: a document, or the words that assigned it."""
+    stop: Stop | None = None
 
 
-def ground(registry: Registry, code: str, jurisdiction: str = "") -> str:
-    """The articles a duty rests on, as one phrase with the documents' short names."""
+def ground(registry: Registry, code: str, jurisdiction: str = "", named: str = "") -> str:
+    """The articles a duty rests on, as one phrase with the documents' short names; without any, what it was named."""
     citations = list(dict.fromkeys(registry.citations(registry.duty(code), jurisdiction, short=True)))
     more = "…" if len(citations) > SHOWN_CITATIONS else ""
-    return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more
+    return "\uff1b".join(citations[:SHOWN_CITATIONS]) + more if citations else named
+
+
+def timing(due: date, stop: Stop | None, today: date, language: Language) -> dict[str, str]:
+    """What every sentence on a last day may mention: `deadline`, and how far it is, `left`.
+
+    Of a clock that stands there is no last day: since when it stands, and what is left of its days.
+    """
+    if stop is None:
+        return {"deadline": say("deadline", language, due=due), "left": left(due, today, language)}
+    key = "left-stands" if stop.left is None else "left-stands-days"
+    return {
+        "deadline": say("deadline-stands", language, since=stop.since),
+        "left": say(key, language, days=stop.left),
+    }
+
+
+def row_timing(row: Mapping[str, Any], today: date, language: Language) -> dict[str, str]:
+    """The same of a row that has `due` and `stop`."""
+    return timing(row["due"], row["stop"], today, language)
 
 
 def left(due: date, today: date, language: Language) -> str:
@@ -59,8 +81,8 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language,
     duty = registry.duty(first.duty)
     head = say(
         "group", language, title=duty.title if language == "zh" else duty.title_en,
-        term=term_name(first.term, language), due=day(first.due, language),
-        left=left(first.due, today, language), ground=ground(registry, first.duty, first.jurisdiction) or first.named,
+        term=term_name(first.term, language), ground=ground(registry, first.duty, first.jurisdiction, first.named),
+        **timing(first.due, first.stop, today, language),
     )  # fmt: skip
     shown = rows[:most] if most else rows
     units = [_unit(row, language) for row in shown]

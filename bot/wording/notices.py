@@ -6,22 +6,24 @@ from datetime import date
 from typing import Any
 
 from bot.store.queue import Owed
-from bot.wording import Language, day, say, term
-from bot.wording.groups import Row, ground, grouped, left
+from bot.wording import Language, say, term
+from bot.wording.groups import Row, ground, grouped, timing
 from duties.cases import RETURNED
 from duties.escalation import allowed
-from duties.model import Force
+from duties.model import Force, Stop
 from duties.paper import REPORTS
 from duties.registry import CountedRule, EventRule, Registry
 
 SUPERVISOR = "supervisor"
 ALIKE = 4_096
 """Terms whose words are kept: a wave tells thousands of units the same."""
+NEWS = ("opened", "moved", "reopened")
+"""Tones of what has happened, whether or not a clock runs."""
 AHEAD = ("notice", "remind", "urge", "last-day")
 """Tones of what is said before a deadline."""
 TONES = (
-    "pace", "notice", "snoozed", "remind", "opened", "moved", "reopened", "urge", "last-day", "overdue", "proposal",
-    "weekly",
+    "stands", "pace", "notice", "snoozed", "remind", "opened", "moved", "reopened", "urge", "last-day", "overdue",
+    "proposal", "weekly",
 )  # fmt: skip
 """From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
@@ -64,7 +66,7 @@ class NoticeWording:
         self.registry = registry
         self.language = language
         self.page = page
-        self._alike: dict[tuple[str, str, str, date, date], _Alike] = {}
+        self._alike: dict[tuple[str, str, str, date, Stop | None, date], _Alike] = {}
 
     def compose(self, owed: Sequence[Owed], today: date, surface: Surface = FULL) -> Worded:
         """One message from everything owed: what was closed meanwhile drops out, the severest rung speaks."""
@@ -160,6 +162,7 @@ class NoticeWording:
                 self._advice(one),
                 one.missing,
                 one.document or one.subject,
+                one.stop,
             )
             for number, one in enumerate(items, first)
         ]
@@ -172,7 +175,7 @@ class NoticeWording:
 
     def _advice(self, one: Owed) -> str:
         """What may be proposed: letters only where the law climbs to them, nothing on a force not yet confirmed."""
-        if one.tone != "proposal":
+        if one.tone != "proposal" or one.stop:
             return ""
         if one.force == Force.ASSUMED:
             return "advice-none"
@@ -180,7 +183,7 @@ class NoticeWording:
         return f"advice-{offered[0]}" if offered else "advice-over"
 
     def _item(self, number: int, one: Owed, today: date) -> str:
-        title, named, due, rests_on = self._standing(one.duty, one.term, one.jurisdiction, one.due, today)
+        title, named, due, rests_on = self._alike_of(one, today)
         facts = {"number": number, "id": one.obligation, "title": title, "term": named}
         if one.share:
             lines = [say("item-share", self.language, partner=one.partner, lead=one.unit, **facts)]
@@ -191,12 +194,12 @@ class NoticeWording:
             noun = rule.noun if self.language == "zh" else rule.noun_en
             lines.append(say("item-tally", self.language, tally=one.tally, target=one.target, noun=noun))
         lines += self._event(one)
-        lines.append(say("item-paused", self.language, day=one.paused_on) if self._stands(one) else due)
-        lines += rests_on
+        lines += [due, *rests_on]
         marks = {
             "item-assumed": one.force == Force.ASSUMED,
             "item-returned": one.state == "returned" and not one.share,
             "item-late": one.late,
+            "item-paused": one.stop is not None,
         }
         return "\n".join([*lines, *(say(key, self.language) for key, holds in marks.items() if holds)])
 
@@ -217,25 +220,20 @@ class NoticeWording:
             lines.append(say("item-return", self.language, due=one.due))
         if one.duty in REPORTS:
             lines.append(say("item-skeleton", self.language, id=one.obligation))
-        if one.tone == "moved" and one.was_due not in (None, one.due) and not self._stands(one):
+        if one.tone == "moved" and one.was_due not in (None, one.due) and not one.stop:
             lines.append(say("item-was-due", self.language, was=one.was_due))
         return lines
 
-    def _stands(self, one: Owed) -> bool:
-        """Whether its clock is stopped; of one event, some clocks stop and others do not."""
-        rule = self.registry.duty(one.duty).rule
-        return one.paused_on is not None and isinstance(rule, EventRule) and rule.pausable
-
-    def _standing(self, duty: str, label: str, jurisdiction: str, due: date, today: date) -> _Alike:
+    def _alike_of(self, one: Owed, today: date) -> _Alike:
         """What all units of a term are told alike: title, term, the line on the deadline and the one on the ground."""
-        key = (duty, label, jurisdiction, due, today)
+        key = (one.duty, one.term, one.jurisdiction, one.due, one.stop, today)
         if key not in self._alike:
             if len(self._alike) >= ALIKE:
                 self._alike.clear()
-            rests_on = ground(self.registry, duty, jurisdiction)
-            line = say("item-due", self.language, due=day(due, self.language), left=left(due, today, self.language))
+            rests_on = ground(self.registry, one.duty, one.jurisdiction)
+            line = say("item-due", self.language, **timing(one.due, one.stop, today, self.language))
             grounds = (say("item-ground", self.language, ground=rests_on),) if rests_on else ()
-            self._alike[key] = (self._title(duty), term(label, self.language), line, grounds)
+            self._alike[key] = (self._title(one.duty), term(one.term, self.language), line, grounds)
         return self._alike[key]
 
     def _title(self, code: str) -> str:
@@ -246,7 +244,7 @@ class NoticeWording:
         if len(items) == 1:
             (one,) = items
             verbs: tuple[tuple[str, str], ...] = (("acknowledge", "plain"), ("report", "primary"), ("detail", "plain"))
-            if one.state != "returned" and today < one.due:
+            if one.state != "returned" and not one.stop and today < one.due:
                 verbs = (*verbs, ("snooze", "plain"))
             return [
                 [say(f"button-{verb}", self.language), f"{verb}:{one.obligation}", style]
@@ -267,7 +265,12 @@ class NoticeWording:
 
 
 def _tone(one: Owed, today: date) -> str:
-    """The tone it is said in: a reminder of a day that passed before it could be said speaks of what is late."""
+    """The tone it is said in: a reminder of a day that passed before it could be said speaks of what is late.
+
+    Nothing is near or late while its clock stands.
+    """
+    if one.stop and one.tone not in NEWS:
+        return "stands"
     return "overdue" if one.tone in AHEAD and one.due < today else one.tone
 
 

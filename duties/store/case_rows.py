@@ -7,9 +7,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties.clock import Deadline
-from duties.model import OPEN_STATES, Case, Spell, State
+from duties.model import OPEN_STATES, Case, Spell, State, Stop
 from duties.registry import EventRule
 from duties.store.database import Rows, as_date, dialect, execute, fetch, literal
+from duties.store.reading import stop
 
 OPEN = "open"
 DAY = timedelta(days=1)
@@ -22,7 +23,10 @@ _CASE = """
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One duty's deadline in a case: the term's row and the obligation on it."""
+    """One duty's deadline in a case: the term's row and the obligation on it.
+
+    `known_due` is the last day that was not made up: the one before, where the clock stands.
+    """
 
     term_id: int
     duty: str
@@ -32,6 +36,8 @@ class Clock:
     jurisdiction: str
     advise_by: date
     not_before: date | None
+    known_due: date
+    stop: Stop | None = None
 
 
 def label(case: int) -> str:
@@ -120,10 +126,11 @@ async def change(case: Case, *, news: bool = True) -> bool:
 
 
 async def clocks(case: int) -> list[Clock]:
-    """A case's clocks, the nearest deadline first."""
+    """A case's clocks, the nearest deadline first, those that stand last."""
     rows = await fetch(
-        "SELECT t.id, t.duty, t.due, t.advise_by, t.not_before, t.jurisdiction, o.id AS obligation, o.state FROM term t"
-        " JOIN obligation o ON o.term_id = t.id WHERE t.case_id = :case ORDER BY t.due, t.id",
+        "SELECT t.id, t.duty, t.due, t.was_due, t.advise_by, t.not_before, t.stands_from, t.stands_left,"
+        " t.jurisdiction, o.id AS obligation, o.state FROM term t JOIN obligation o ON o.term_id = t.id"
+        " WHERE t.case_id = :case ORDER BY CASE WHEN t.stands_from IS NULL THEN 0 ELSE 1 END, t.due, t.id",
         case=case,
     )
     return [
@@ -136,6 +143,8 @@ async def clocks(case: int) -> list[Clock]:
             r["jurisdiction"],
             as_date(r["advise_by"]),
             as_date(r["not_before"]) if r["not_before"] else None,
+            as_date(r["was_due"] if r["stands_from"] else r["due"]),
+            stop(r),
         )
         for r in rows
     ]
@@ -165,17 +174,19 @@ async def add_clock(case: int, unit: int, duty: str, rule: EventRule, at: Deadli
         term=term["id"], unit=unit, now=now,
     )  # fmt: skip
     return Clock(
-        term["id"], duty, owed["id"], State.PENDING, at.due, rule.jurisdiction, at.advise_by, at.not_before
+        term["id"], duty, owed["id"], State.PENDING, at.due, rule.jurisdiction, at.advise_by, at.not_before, at.due
     )  # fmt: skip
 
 
 async def reset_clock(term: int, at: Deadline) -> None:
-    """Another deadline for a term: its touches are looked at again."""
+    """Another deadline for a term: its touches are looked at again. A made-up day is none that it was due on."""
     await execute(
-        "UPDATE term SET was_due = due, covers_from = :starts, covers_to = :due, opens = :starts, due = :due,"
-        " advise_by = :advise_by, not_before = :not_before, raised_through = NULL, stirred = stirred + 1"
-        " WHERE id = :term",
+        "UPDATE term SET was_due = CASE WHEN stands_from IS NULL THEN due ELSE was_due END,"
+        " covers_from = :starts, covers_to = :due, opens = :starts, due = :due, advise_by = :advise_by,"
+        " not_before = :not_before, stands_from = :since, stands_left = :left, raised_through = NULL,"
+        " stirred = stirred + 1 WHERE id = :term",
         term=term, starts=at.starts - DAY, due=at.due, advise_by=at.advise_by, not_before=at.not_before,
+        since=at.stop.since if at.stop else None, left=at.stop.left if at.stop else None,
     )  # fmt: skip
 
 

@@ -133,5 +133,5 @@ async def chore_done(name: str, done: str) -> None:
 
 
 async def silent_counts() -> Rows:
-    """Per term, what verifying compares with the ledger: due day and units."""
-    return await fetch("SELECT id, duty, label, jurisdiction, due, units_digest FROM term ORDER BY id")
+    """Per term, what verifying compares with the ledger: due day, whether its clock stands, and units."""
+    return await fetch("SELECT id, duty, label, jurisdiction, due, stands_from, units_digest FROM term ORDER BY id")

@@ -1,17 +1,17 @@
 """Rows read as frozen values: obligations, actors, tallies. Days are the caller's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from duties.model import Actor, Force, Obligation, PostHeld, Role, State
+from duties.model import Actor, Force, Obligation, PostHeld, Role, State, Stop
 from duties.store.database import Rows, as_date, dialect, fetch, literal
 
 _OBLIGATION = """
     SELECT o.id, t.duty, t.label, o.term_id, o.unit_id, u.name AS unit, u.path, o.state, t.opens, t.due, t.force,
-           o.target, o.tally, o.done_on, o.backdated, o.reason, o.waived_until, o.assignee
+           t.stands_from, t.stands_left, o.target, o.tally, o.done_on, o.backdated, o.reason, o.waived_until, o.assignee
     FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
 """
 
@@ -37,8 +37,13 @@ def _obligation(row: dict[str, Any]) -> Obligation:
         due=as_date(row["due"]), force=Force(row["force"]), target=row["target"], tally=row["tally"],
         done_on=as_date(row["done_on"]) if row["done_on"] else None, backdated=bool(row["backdated"]),
         reason=row["reason"], waived_until=as_date(row["waived_until"]) if row["waived_until"] else None,
-        assignee=row["assignee"],
+        assignee=row["assignee"], stop=stop(row),
     )  # fmt: skip
+
+
+def stop(row: Mapping[str, Any]) -> Stop | None:
+    """Whether a term's clock stands, from `stands_from` and `stands_left`."""
+    return Stop(as_date(row["stands_from"]), row["stands_left"]) if row["stands_from"] else None
 
 
 def _where(wanted: Filter) -> tuple[str, dict[str, Any]]:
@@ -48,7 +53,7 @@ def _where(wanted: Filter) -> tuple[str, dict[str, Any]]:
         ("u.path LIKE :under", "under", f"{wanted.under}%" if wanted.under else ""),
         ("t.duty IN :duties", "duties", wanted.duties),
         ("t.duty NOT IN :hidden", "hidden", wanted.hidden),
-        ("t.due < :due_before", "due_before", wanted.due_before),
+        ("t.due < :due_before AND t.stands_from IS NULL", "due_before", wanted.due_before),
         ("t.opens <= :opened_by", "opened_by", wanted.opened_by),
     ):
         if value:

@@ -84,6 +84,8 @@ class Term(Model):
     advise_by = fields.DateField(null=True, description="the day reminders aim at, where it is not the due day's")
     not_before = fields.DateField(null=True, description="reported earlier than this is told, not refused")
     was_due = fields.DateField(null=True, description="the due day before a case's dates were last set")
+    stands_from = fields.DateField(null=True, description="a clock that stands: since this day; `due` is made up")
+    stands_left = fields.IntField(null=True, description="working days left when it goes on, where it counts those")
 
     class Meta:
         table = "term"

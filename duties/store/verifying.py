@@ -51,6 +51,9 @@ def _term_faults(term: Mapping[str, Any], known: Mapping[str, Any] | None, units
         faults.append(f"is called {was} {known['jurisdiction']} in the ledger")
     if known["due"] != as_date(term["due"]).isoformat():
         faults.append(f"is due {as_date(term['due'])}; the ledger says {known['due']}")
+    stands = as_date(term["stands_from"]).isoformat() if term["stands_from"] else None
+    if known.get("stands_from") != stands:
+        faults.append(f"stands from {stands}; the ledger says {known.get('stands_from')}")
     if known["digest"] != hashlib.sha256(held.encode()).hexdigest():
         faults.append(f"has {units} units; the ledger says {known['units']}, or other units, targets or partners")
     return faults

@@ -39,7 +39,7 @@ def walked(on: date, length: int, counts: Callable[[date], bool]) -> date:
 
 
 def stands(day: date, pauses: Sequence[Pause]) -> bool:
-    return any(pause.noticed < day <= pause.received for pause in pauses)
+    return any(pause.noticed < day <= pause.last for pause in pauses)
 
 
 @st.composite

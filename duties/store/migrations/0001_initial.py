@@ -328,6 +328,14 @@ class Migration(migrations.Migration):
                     "was_due",
                     fields.DateField(null=True, description="the due day before a case's dates were last set"),
                 ),
+                (
+                    "stands_from",
+                    fields.DateField(null=True, description="a clock that stands: since this day; `due` is made up"),
+                ),
+                (
+                    "stands_left",
+                    fields.IntField(null=True, description="working days left when it goes on, where it counts those"),
+                ),
             ],
             options={"table": "term", "app": "duties", "pk_attr": "id"},
             bases=["Model"],
