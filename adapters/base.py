@@ -208,7 +208,9 @@ class Listener(Protocol):
 
 
 class Updater(Protocol):
-    """An adapter whose messages can be changed after they were sent."""
+    """An adapter whose messages can be changed after they were sent; without `updates_text` only those with buttons."""
+
+    updates_text: ClassVar[bool]
 
     async def update(self, receipt: str, message: Outgoing) -> str:
         """Replace what a receipt stands for. Returns the receipt that stands for it now. Raises AdapterError."""

@@ -169,6 +169,7 @@ class DingTalkAppAdapter:
     can_answer: ClassVar[bool] = True
     per_minute: ClassVar[float] = 600
     can_mention: ClassVar[bool] = False
+    updates_text: ClassVar[bool] = False
 
     def __init__(self, config: DingTalkAppConfig, state: State, now: Callable[[], datetime]) -> None:
         del state  # a token is cheap to ask for again, and better not stored

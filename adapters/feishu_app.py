@@ -116,6 +116,7 @@ class FeishuAppAdapter:
     can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = False
     can_mention: ClassVar[bool] = False
     per_minute: ClassVar[float] = 1000
 

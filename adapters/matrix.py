@@ -150,6 +150,7 @@ class MatrixAdapter:
     max_bytes: ClassVar[int] = 10_000  # an edit holds the text twice, and JSON and `neutral` may grow it, within 65 536
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = True
     can_mention: ClassVar[bool] = True
     receives: ClassVar[bool] = False
     listens: ClassVar[bool] = True

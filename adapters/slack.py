@@ -159,6 +159,7 @@ class SlackAdapter:
     can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = True
     listens: ClassVar[bool] = False

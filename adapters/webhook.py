@@ -165,6 +165,7 @@ class WebhookAdapter:
     """A body may have 20 KB; JSON can double a text, and the actions take their part."""
     can_button: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = True
     can_mention: ClassVar[bool] = False
     listens: ClassVar[bool] = False
     per_minute: ClassVar[float] = 600

@@ -146,6 +146,7 @@ class WecomAppAdapter:
     can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = False
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = True
     listens: ClassVar[bool] = False

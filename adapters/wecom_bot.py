@@ -178,6 +178,7 @@ class WecomBotAdapter:
     can_button: ClassVar[bool] = True
     can_answer: ClassVar[bool] = True
     can_update: ClassVar[bool] = True
+    updates_text: ClassVar[bool] = False
     can_mention: ClassVar[bool] = False
     receives: ClassVar[bool] = False
     listens: ClassVar[bool] = True

@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aiohttp
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from adapters.base import Adapter
+from adapters.base import Adapter, Updater
 from bot.conversation.ask import Surroundings
 from bot.delivery import Delivery
 from bot.inbox import Inbox
@@ -83,7 +83,9 @@ class Bot:
         self.adapters = adapters
         self.loop = Loop(law.registry, law.workdays, zone, timedelta(days=horizon_days))
         self.delivery = Delivery(adapters, NoticeWording(law.registry, page=page_url), zone, alarm=self.loop.alarm)
-        changeable = [name for name, adapter in adapters.items() if adapter.can_update]
+        changeable = {
+            name: cast("Updater", adapter).updates_text for name, adapter in adapters.items() if adapter.can_update
+        }
         lasts = timedelta(hours=link_hours)
         around = Surroundings(law.workdays, page_url, self._alone, head_confirms, lasts, link_uses)
         self.inbox = Inbox(law.registry, zone, clock, self.wake, around, changeable)

@@ -1,6 +1,6 @@
 """Cards already sent are changed when what they speak of changes, so that a group sees the truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,11 +10,15 @@ from bot.wording import say
 from duties.model import OPEN_STATES
 
 
-async def refresh(obligations: Sequence[int], connections: Sequence[str], now: datetime) -> int:
-    """Queue a change of every card about these obligations, in the caller's transaction. Returns how many."""
+async def refresh(obligations: Sequence[int], connections: Mapping[str, bool], now: datetime) -> int:
+    """Queue a change of every card about these obligations, in the caller's transaction. Returns how many.
+
+    `connections` are those that can change what was sent, and whether also what went out without buttons, as text.
+    """
     if not obligations or not connections:
         return 0
-    found = await cards.about(obligations, connections, now)
+    sent = await cards.about(obligations, list(connections), now)
+    found = [card for card in sent if card.body.get("buttons") or connections[card.connection]]
     for card in found:
         await queue.put("update", card.connection, card.address, await _body(card), now)
     return len(found)

@@ -1,7 +1,7 @@
 """The inbox: committed in small groups before the acknowledgement, then processed one by one, exactly once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
@@ -35,14 +35,14 @@ class Inbox:
         clock: Callable[[], datetime],
         wake: Callable[[], None],
         around: Surroundings,
-        changeable: Sequence[str] = (),
+        changeable: Mapping[str, bool] | None = None,
     ) -> None:
         self.registry = registry
         self.zone = zone
         self.clock = clock
         self.wake = wake
         self.around = around
-        self.changeable = changeable
+        self.changeable = changeable or {}
         self._group: list[_Waiting] = []
         self._flushing: asyncio.Task[None] | None = None
 

@@ -102,7 +102,10 @@ async def record(
 
 
 async def reverse(actor: Actor, number: int, gone: Sequence[Record], registry: Registry, at: Moment) -> Done:
-    """Hours taken back by an entry of their own; a report they had led to is taken back too."""
+    """Hours taken back by an entry of their own; a report they had led to is taken back too.
+
+    Hours go with people: of who is in another unit now, what that unit has reached is worked out anew.
+    """
     one = await obligations.may_record(actor, number, gone[0].on, at, "hours")
     lost = {record.person: 0 for record in gone}
     for record in gone:
@@ -110,6 +113,8 @@ async def reverse(actor: Actor, number: int, gone: Sequence[Record], registry: R
     payload = {"reverses": [_told(record) for record in gone]}
     done = await _measured(actor, one, registry, at, _Step("reverse-hours", payload, lost, gone[0].on))
     await officer_rows.reverse([record.id for record in gone], done.entry)
+    moved = await officer_rows.of_people(list(lost), tuple(full_hours(registry)), at.today)
+    await restate([other for other in moved if other != number], registry, at)
     return done
 
 
@@ -138,7 +143,7 @@ async def _measured(actor: Actor, one: Obligation, registry: Registry, at: Momen
         replace(each, halves=each.halves + step.more.get(each.officer.person, 0))
         for each in await standing(one, registry, at.today)
     ]
-    if not trained:
+    if not trained and await officer_rows.attested(one.id):
         raise RefusedError("refused-hours-attested", number=one.id, unit=one.unit, unit_id=one.unit_id)
     done_on = max([step.on, *(each.last for each in trained if each.last)])
     tally = officers.tally(trained, one.target)

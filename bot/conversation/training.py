@@ -25,18 +25,16 @@ async def hours(ask: Ask) -> Reply:
     """学时: whose, how many, when, of what; 冲销 takes hours back; without words, who is how far."""
     if not ask.units:
         raise RefusedError("refused-holders", action="hours")
-    officers = await officer_rows.listed(ask.units, ask.today)
-    if not officers:
-        return Reply(ask.say("hours-no-officers"))
-    said = _said(ask, officers)
+    ever = await officer_rows.ever(ask.units)
+    said = _said(ask, ever)
     if isinstance(said, Reply):
         return said
-    if not said:
-        return await _table(ask)
-    taken_back = read_taken_back(said)
-    if taken_back is None:
-        return await _recorded(ask, officers, said)
-    return await _reversed(ask, officers, *taken_back)
+    if ever and (taken_back := read_taken_back(said)) is not None:
+        return await _reversed(ask, ever, *taken_back)
+    officers = [one for one in ever if one.listed(ask.today)]
+    if not officers:
+        return Reply(ask.say("hours-no-officers"))
+    return await _recorded(ask, officers, said) if said else await _table(ask)
 
 
 def _said(ask: Ask, officers: Sequence[Officer]) -> str | Reply:
@@ -153,24 +151,32 @@ def _asking(ask: Ask, rest: str, key: str, **facts: object) -> Reply:
     return Reply(ask.say(key, **facts), question=ask.question("training", "hours", rest=rest))
 
 
-async def _reversed(ask: Ask, officers: Sequence[Officer], number: int | None, words: str) -> Reply:
-    found = await _records(ask, officers, number, words)
+async def _reversed(ask: Ask, ever: Sequence[Officer], number: int | None, words: str) -> Reply:
+    """Hours are taken back of those listed today, and of who has left, as long as they served."""
+    found = await _records(ask, ever, number, words)
     if isinstance(found, Reply):
         return found
-    units = {one.person: one.unit_id for one in officers}
     texts = []
     for one in await _due(ask, found[0].on):
-        mine = sorted((record for record in found if units[record.person] == one.unit_id), key=lambda one: one.id)
+        mine = [record for record in found if _unit_of(ask, ever, record) == one.unit_id]
+        mine.sort(key=lambda record: record.id)
         if mine:
             texts.append(await _reverse(ask, one, mine))
     return _joined(ask, texts)
 
 
-async def _records(ask: Ask, officers: Sequence[Officer], number: int | None, words: str) -> list[Record] | Reply:
+def _unit_of(ask: Ask, ever: Sequence[Officer], record: Record) -> int | None:
+    """The unit that answers for hours: where their officer is today, else was then; None if neither was the asker's."""
+    rows = [one for one in ever if one.person == record.person]
+    return next((one.unit_id for day in (ask.today, record.on) for one in rows if one.listed(day)), None)
+
+
+async def _records(ask: Ask, ever: Sequence[Officer], number: int | None, words: str) -> list[Record] | Reply:
     """The hours to take back: by their number, or by name and day; where that leaves a choice, it is given."""
-    duties = tuple(training.full_hours(ask.registry))
+    rows = sorted(ever, key=lambda one: (one.listed(ask.today), one.id))
+    officers = list({one.person: one for one in rows}.values())
     if number is not None:
-        found = await officer_rows.records([one.person for one in officers], duties)
+        found = await _had(ask, ever, officers)
         chosen = [one for one in found if one.id == number]
         if not chosen:
             raise RefusedError("refused-no-such-hours", number=number)
@@ -186,13 +192,20 @@ async def _records(ask: Ask, officers: Sequence[Officer], number: int | None, wo
         return whom
     if not whom:
         return _asking(ask, back, "hours-reverse-wanted")
-    found = await officer_rows.records([one.person for one in whom], duties, day)
+    found = await _had(ask, ever, whom, day)
     found = [one for one in found if not named.rest or one.topic == named.rest]
     if not found:
         raise RefusedError("refused-no-hours", who=_shown(ask, [one.name for one in whom]))
     if day is None or len({one.person for one in found}) < len(found):
         return _which_record(ask, found, back)
     return found
+
+
+async def _had(ask: Ask, ever: Sequence[Officer], whom: Sequence[Officer], day: date | None = None) -> list[Record]:
+    """The hours of some officers that the asker's units answer for."""
+    people, duties = [one.person for one in whom], tuple(training.full_hours(ask.registry))
+    found = await officer_rows.records(people, duties, day)
+    return [one for one in found if _unit_of(ask, ever, one) is not None]
 
 
 def _which_record(ask: Ask, found: Sequence[Record], back: str) -> Reply:

@@ -47,6 +47,14 @@ async def listed(units: Sequence[int], day: date) -> list[Officer]:
     return [officer(row) for row in rows]
 
 
+async def ever(units: Sequence[int]) -> list[Officer]:
+    """Everybody who is, was or is to be an officer of some units, a row for each time, by name."""
+    rows = await fetch(
+        f"SELECT {OFFICER} FROM officer f WHERE f.unit_id IN :units ORDER BY f.unit_id, f.name, f.id", units=list(units)
+    )
+    return [officer(row) for row in rows]
+
+
 async def elsewhere(word: str, day: date) -> str:
     """The unit where an officer of this name or certificate is listed; empty where none is."""
     rows = await fetch(
@@ -73,6 +81,18 @@ async def of_units(units: Iterable[int], duties: Sequence[str], today: date) -> 
     """The obligations of some units that may be measured."""
     found = list(units)
     return [one.obligation for one in await due_hours(duties, today, found)] if found else []
+
+
+async def of_people(people: Sequence[int], duties: Sequence[str], today: date) -> list[int]:
+    """The obligations under which these people's hours are counted today."""
+    rows = await fetch(
+        "SELECT DISTINCT o.id FROM obligation o JOIN term t ON t.id = o.term_id JOIN officer f ON f.unit_id = o.unit_id"
+        " WHERE COALESCE(f.first_id, f.id) IN :people AND (f.since IS NULL OR f.since <= :today)"
+        " AND (f.until IS NULL OR f.until >= :today) AND t.duty IN :duties"
+        f" AND o.state IN {MEASURABLE} AND t.opens <= :today ORDER BY o.id",
+        people=list(people), duties=list(duties), today=today,
+    )  # fmt: skip
+    return [int(row["id"]) for row in rows]
 
 
 async def measurable(duties: Sequence[str], today: date) -> list[int]:

@@ -165,8 +165,23 @@ async def test_a_card_that_is_changed_says_no_more_of_what_it_did_not_name(offic
     for obligation, after in ((hidden, before), (shown, f"{before}\n\n→ 第 1 项：已报结")):
         await office.close(obligation)
         async with transaction():
-            assert await cards.refresh([obligation], ["webchat"], office.now) == 1
+            assert await cards.refresh([obligation], {"webchat": True}, office.now) == 1
         assert json.loads((await office.notices(kind="update"))[-1]["body"])["text"] == after
+
+
+async def test_what_went_out_as_text_is_changed_only_where_text_can_be(office: Office) -> None:
+    """Feishu refuses it, with a call for each."""
+    unit = await office.unit("a")
+    await office.person("officer", unit)
+    plain = await office.unit("b", supervisor=unit)
+    await office.person("supervisor", unit, "supervisor")
+    obligation = await office.remind(plain, audience="supervisor")
+    card = await office.remind(unit)
+    await office.drain()
+    assert [bool(sent.buttons) for sent in sorted(office.platform.sent, key=lambda one: one.address)] == [True, False]
+    for number, text_too, expected in ((card, False, 1), (obligation, False, 0), (obligation, True, 1)):
+        async with transaction():
+            assert await cards.refresh([number], {"webchat": text_too}, office.now) == expected
 
 
 async def test_a_robot_is_a_group_whoever_it_mentions(office: Office) -> None:

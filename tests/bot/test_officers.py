@@ -12,7 +12,7 @@ from duties.ledger import StreamRef
 from duties.obligations import Moment
 from duties.store import officer_lists, verifying
 from duties.store.chains import history
-from duties.store.database import fetch, transaction
+from duties.store.database import execute, fetch, transaction
 from tests.bot.play import LAW
 from tests.bot.talk import HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, begun, copied, prepare, talking
 
@@ -266,6 +266,40 @@ async def test_hours_go_with_an_officer_to_another_unit(talk: Talk) -> None:
         (WATER, "学时", "张三 4/60", "赵六 0/60"),
         (WATER, "学时 冲销 张三 1月2日", "已冲销"),
         (WATER, "学时", "张三 0/60"),
+    ))  # fmt: skip
+    assert await verifying.silent_changes() == []
+
+
+async def test_hours_of_who_has_left_are_corrected_where_they_served(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        await enlist(talk, LIST)
+        await talk.hold(((OFFICER, "学时 张三、李四 4小时 1月2日 甲", "已记学时"),))
+        stayed = "\n".join(line for line in LIST.splitlines() if "C1" not in line and "C2" not in line)
+        await enlist(talk, f"{stayed}\n昌吉市水利局,张三,C1\n")
+        await talk.hold((
+            (OFFICER, "学时 李四 4小时 1月3日 乙", "没有“李四”"),
+            (WATER, "学时 冲销 李四 1月2日", "没有“李四”"),
+            (WATER, "学时 张三 2小时 今天 丙", "已记学时"),
+            (WATER, "学时", "张三 6/60"),
+            (OFFICER, "学时 冲销 李四 1月2日", "已冲销", "李四，每人 4 学时"),
+            (OFFICER, "学时 冲销 李四 1月2日", "没有李四的这一笔"),
+            (OFFICER, "学时 冲销 张三 1月4日", "没有张三的这一笔"),
+            (OFFICER, "hours reverse 张三 2026-01-02", "Taken back"),
+            (WATER, "学时", "张三 2/60"),
+            (OFFICER, "撤回", "已撤回"),
+            (WATER, "学时", "张三 6/60"),
+        ))  # fmt: skip
+        assert await verifying.silent_changes() == []
+
+
+async def test_hours_are_corrected_where_no_officer_is_left(talk: Talk) -> None:
+    await enlist(talk, LIST)
+    await talk.hold(((WATER, "学时 赵六 4小时 1月2日 甲", "已记学时"),))
+    await execute("UPDATE officer SET until = '2026-01-03' WHERE certificate = 'W1'")
+    await talk.hold((
+        (WATER, "学时", "没有导入执法人员名单"),
+        (WATER, "学时 赵六 4小时 乙", "没有导入执法人员名单"),
+        (WATER, "学时 冲销 赵六 1月2日", "已冲销", "赵六，每人 4 学时"),
     ))  # fmt: skip
     assert await verifying.silent_changes() == []
 

@@ -189,6 +189,20 @@ async def test_a_message_that_was_sent_is_changed_in_its_place(one: Case) -> Non
     assert not after.buttons
 
 
+async def test_what_went_out_as_text_can_be_changed_just_where_the_adapter_says_so(one: Case) -> None:
+    if not one.far.changes:
+        pytest.skip("the platform cannot")
+    updater, receipt = cast("Updater", one.adapter), await one.adapter.send(one.message("1", "待签收"))
+    changed = updater.update(receipt, one.message("2", "已签收"))
+    if updater.updates_text:
+        await changed
+    else:
+        with pytest.raises(RecipientError):
+            await changed
+    (after,) = one.far.shown()
+    assert ("已签收" in after.text) is updater.updates_text
+
+
 async def test_a_check_of_what_works_finds_no_fault_and_sends_nothing(one: Case) -> None:
     found = await cast("Checker", one.adapter).check()
     assert found
