@@ -9,14 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.conversation.ask import Surroundings
+from bot.exports import table
+from bot.store.asked import Asked
+from bot.store.oversight import NOTHING, Narrow
 from bot.wording.events import EVENTS, read_event
 from bot.wording.grammar import DayError
+from duties.model import Actor
 from duties.registry import EventRule
-from duties.store.database import fetch
+from duties.store import reading
+from duties.store.database import execute, fetch
 from tests.bot.play import LAW
 from tests.bot.talk import ADMIN, CLOCK, HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, copied, prepare, talking
 
+AROUND = Surroundings(LAW.workdays)
 TODAY = date(2026, 9, 25)
+STANDS = "期限中止，自2026年1月5日（周一）起"
+"""Of a clock that was stopped on the fourth."""
+REVIEWER = "cjs-justice-officer"
 OPEN = "立案 意见书 昌吉市城市管理局 1月3日收到"
 
 
@@ -134,10 +144,12 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对", "一般不早于"),
         (SUPERVISOR, "确认", "已立案：个案1"),
         (SUPERVISOR, "暂停 1 今天", "由哪个单位补正材料"),
-        (SUPERVISOR, "仅暂停", "已暂停：个案1", "! 已立案"),
-        (SUPERVISOR, "个案", "计时暂停中"),
+        (SUPERVISOR, "仅暂停", "已暂停：个案1", f"合法性审核：{STANDS}，恢复后余 15 个工作日", "! 已立案"),
+        (SUPERVISOR, "个案", f"{STANDS}（恢复后余 15 个工作日）", "! 2027年"),
+        (SUPERVISOR, "个案 1", f"{STANDS}（恢复后余 15 个工作日），待签收", "! 2027年"),
         (SUPERVISOR, "暂停 1", "已在暂停中"),
-        (SUPERVISOR, "恢复 1 今天", "已恢复：个案1"),
+        (SUPERVISOR, "更正 1 昌司审〔2026〕1号", "已更正：个案1", STANDS, "! 2027年", "! 停止计时"),
+        (SUPERVISOR, "恢复 1 今天", "已恢复：个案1", "合法性审核：2026年1月23日（周五）前", "! 2027年", "! 原为"),
         (SUPERVISOR, "恢复 1", "个案1没有暂停"),
     ),
     "materials asked for later: one dialogue stops the clock and tells who completes them": (
@@ -149,7 +161,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "2月30日", "“2月30日”不是日历上的日子"),
         (SUPERVISOR, "确认", "已暂停：个案1", "已立案：个案2，昌吉市水利局", "自动恢复计时", "台账号"),
         (WATER, "待办", "审核材料补正", "个案2"),
-        (SUPERVISOR, "个案", "计时暂停中"),
+        (SUPERVISOR, "个案", STANDS),
         (SUPERVISOR, "暂停 1 今天 昌吉市水利局", "已在暂停中"),
         (SUPERVISOR, "暂停 9 今天 昌吉市水利局", "没有个案9"),
     ),
@@ -220,13 +232,77 @@ async def test_a_clock_that_stands_is_told_as_standing_and_its_new_day_when_it_g
         )
     )
     told = talk.told("cjs-justice-officer")[-1].text
-    assert "计时自2026年1月5日（周一）的次日起暂停，恢复后另行告知期限" in told
+    assert "期限中止，自2026年1月6日（周二）起，恢复后余 14 个工作日" in told
+    assert "恢复后另行告知期限" in told
     assert "2027年" not in told
     assert "原期限" not in told
-    await talk.hold(((SUPERVISOR, "恢复 1 今天", "已恢复"), (CLOCK, "2026-01-06 10:00")))
+    await talk.hold(((CLOCK, "2026-01-06 10:00"), (SUPERVISOR, "恢复 1 今天", "2026年1月26日", "原为2026年1月23日")))
+    await talk.go_to("2026-01-06 10:05")
     told = talk.told("cjs-justice-officer")[-1].text
-    assert "截止 2026年1月23日（周五）" in told
-    assert "暂停" not in told
+    assert "截止 2026年1月26日（周一）" in told
+    assert "原期限2026年1月23日" in told
+    assert "中止" not in told
+
+
+async def stopped(talk: Talk) -> int:
+    """A review whose clock stands since January 5: the number of its obligation."""
+    await talk.hold((
+        (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对"),
+        (SUPERVISOR, "确认", "已立案"),
+        (SUPERVISOR, "暂停 1 今天 仅暂停", "已暂停"),
+    ))  # fmt: skip
+    return await number_of("legality-review")
+
+
+async def test_every_list_says_that_a_clock_stands_and_none_shows_the_day_written_down_meanwhile(talk: Talk) -> None:
+    number = await stopped(talk)
+    await execute("UPDATE obligation SET state = 'waived' WHERE id <> :id", id=number)  # a list has ten lines
+    left = "恢复后余 15 个工作日"
+    await talk.hold((
+        (REVIEWER, "待办", f"合法性审核（个案1）#{number}", f"{STANDS}，{left}；待签收", "! 2027年"),
+        (REVIEWER, "mine", "clock stopped since Mon 5 Jan 2026, working days left when it goes on: 15", "! 2027"),
+        (REVIEWER, f"详情 #{number}", f"{STANDS}，{left}；待签收", "! 2027年"),
+        (REVIEWER, f"签收 #{number}", f"#{number}，{STANDS}。", "! 2027年"),
+        (REVIEWER, f"稍后 #{number}", f"#{number}期限中止，自2026年1月5日（周一）起", "未作记录"),
+        (REVIEWER, "单位", f"合法性审核（个案1）{STANDS}，{left}", "! 2027年"),
+        (SUPERVISOR, "事项 规范性文件合法性审核", f"合法性审核（个案1）{STANDS}，{left}：应办 1"),
+        (SUPERVISOR, f"拟稿 #{number}", f"#{number}期限中止"),
+        (REVIEWER, f"完成 #{number} 昌司审〔2026〕9号", "已报结"),
+        (SUPERVISOR, "待核", f"完成 2026年1月4日（周日），{STANDS}", "! 2027年"),
+    ))  # fmt: skip
+
+
+async def test_a_clock_that_stands_is_never_late_due_or_near_however_long_it_stands(talk: Talk) -> None:
+    """The day written down meanwhile is January 26, 2027."""
+    number = await stopped(talk)
+    due = await fetch("SELECT t.due FROM obligation o JOIN term t ON t.id = o.term_id WHERE o.id = :id", id=number)
+    assert str(due[0]["due"]) == "2027-01-26"
+    for day, near in (("2027-01-25", "本周到期"), ("2027-01-25", "本月到期"), ("2027-01-25", "到期 60天")):
+        await talk.go_to(f"{day} 11:00")
+        await talk.hold(((SUPERVISOR, f"{near} 规范性文件合法性审核", "! 应办 1", "没有"),))
+    await talk.go_to("2027-02-02 11:00")
+    await talk.hold(((SUPERVISOR, "逾期 规范性文件合法性审核", "没有逾期"),))
+    said = [text for sent in talk.told(REVIEWER) for text in sent.text.split("\n\n") if f"#{number}" in text]
+    assert said
+    assert [text for text in said if "中止" not in text and "截止 2026年1月23日" not in text] == []
+
+
+async def test_the_full_table_says_since_when_a_clock_stands(talk: Talk) -> None:
+    number = await stopped(talk)
+    for unit_or_duty in (Asked("unit", NOTHING, "zh"), Asked("duty", Narrow(duties=("legality-review",)), "zh")):
+        made = await table(unit_or_duty, await actor(SUPERVISOR, talk), LAW.registry, AROUND, talk.now)
+        (row,) = [row for row in made.rows if row[-1] == number]
+        assert row[3:5] == [STANDS, "恢复后余 15 个工作日"]
+
+
+async def test_a_clock_that_ran_out_before_it_was_stopped_is_overdue(talk: Talk) -> None:
+    await talk.hold((
+        (SUPERVISOR, "立案 合法性审核 昌吉市司法局 今天", "请核对"),
+        (SUPERVISOR, "确认", "已立案"),
+        (CLOCK, "2026-01-27 10:00"),
+        (SUPERVISOR, "暂停 1 1月26日 仅暂停", "已暂停", "2026年1月23日", "! 中止"),
+        (SUPERVISOR, "逾期 规范性文件合法性审核", "昌吉市司法局", "截止 2026年1月23日（周五），已逾期 4 天"),
+    ))  # fmt: skip
 
 
 async def test_an_objection_goes_to_the_supervisors_as_a_case_of_its_own(talk: Talk) -> None:
@@ -263,6 +339,13 @@ async def test_a_right_that_was_not_used_says_so_in_words(talk: Talk) -> None:
     await talk.hold(((CLOCK, "2026-01-21 10:00"), (OFFICER, f"详情 #{row['id']}", "已过期作罢", "! lapsed")))
 
 
+async def actor(code: str, talk: Talk) -> Actor:
+    (row,) = await fetch("SELECT id FROM person WHERE code = :code", code=code)
+    found = await reading.actor(row["id"], talk.now.date())
+    assert found is not None
+    return found
+
+
 async def number_of(duty: str) -> int:
     rows = await fetch("SELECT o.id FROM obligation o JOIN term t ON t.id = o.term_id WHERE t.duty = :duty", duty=duty)
     return int(rows[0]["id"])
@@ -282,9 +365,9 @@ async def test_materials_reported_sent_back_and_reported_again_move_the_review_e
     await talk.hold(
         (
             (WATER, f"完成 #{wanted} 2026-01-05 材料补齐", "已报结", "个案1恢复计时"),
-            (SUPERVISOR, "个案1", "2026年1月26日", "! 暂停"),
+            (SUPERVISOR, "个案1", "2026年1月26日", "! 中止"),
             (SUPERVISOR, f"退回 #{wanted} 缺附件", "退回"),
-            (SUPERVISOR, "个案1", "暂停"),
+            (SUPERVISOR, "个案1", "中止"),
             (WATER, f"完成 #{wanted} 2026-01-06 材料补齐", "个案1恢复计时"),
             (SUPERVISOR, "个案1", "2026年1月27日"),
             (SUPERVISOR, "更正 个案2 1月5日", "已更正：个案2"),
@@ -302,6 +385,10 @@ async def test_an_assignment_shows_what_it_rests_on_wherever_it_is_shown(talk: T
     await talk.hold(((OFFICER, f"详情 #{number}", "依据：昌司督〔2026〕7号；清理执法台账"),))
     told = next(sent.text for sent in reversed(talk.told(OFFICER)) if "【" in sent.text and "交办事项" in sent.text)
     assert "依据 昌司督〔2026〕7号" in told
+    await talk.go_to("2026-01-12 10:00")
+    await talk.hold(((SUPERVISOR, "逾期 交办事项", "交办事项", "依据 昌司督〔2026〕7号"),))
+    made = await table(Asked("overdue", NOTHING, "zh"), await actor(SUPERVISOR, talk), LAW.registry, AROUND, talk.now)
+    assert [row[11] for row in made.rows if row[-1] == number] == ["昌司督〔2026〕7号"]
     assert "清理执法台账" in told
 
 

@@ -431,7 +431,7 @@ async def test_an_officer_is_told_when_the_head_who_confirms_cannot_be_reached(t
 
 ENGLISH: tuple[Row, ...] = (
     (OFFICER, "ack 1", "Acknowledged", "Ledger no.", "none overdue"),
-    (OFFICER, "mine", "open", "Due"),
+    (OFFICER, "mine", "open", "due "),
     (OFFICER, "detail #{report}", "Ground", "Evidence"),
     (OFFICER, "done #{report}", "Reply with what shows"),
     (OFFICER, "maybe", "no document number"),

@@ -5,6 +5,7 @@ import re
 import string
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from bot.wording.grammar import (
 )
 from bot.wording.groups import left
 from bot.wording.notices import NoticeWording, Surface
-from duties.model import Evidence, Role, State
+from duties.model import Evidence, Role, State, Stop
 from duties.reading import shipped
 
 ROOT = Path(__file__).parents[2]
@@ -307,6 +308,18 @@ def owed(number: int, tone: str, audience: str = "officer", duty: str = "enforce
         number, 1, number, number, duty, "2025", "昌吉州", "昌吉市水利局", TODAY, "-5", audience, tone, 1, late=False,
         state="pending", tally=1, target=12, force="settled",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("tone", ["notice", "remind", "urge", "last-day", "overdue", "proposal", "weekly", "snoozed"])
+@pytest.mark.parametrize("audience", ["officer", "supervisor"])
+def test_nothing_is_said_to_be_near_or_late_while_its_clock_stands(tone: str, audience: str) -> None:
+    one = replace(owed(1, tone, audience), stop=Stop(date(2025, 3, 2), 5))
+    body = NoticeWording(shipped()).compose([one], TODAY + timedelta(days=9)).body
+    assert body is not None
+    assert body["text"].startswith("【期限中止】1 项期限仍在中止")
+    assert "期限中止，自2025年3月2日（周日）起，恢复后余 5 个工作日" in body["text"]
+    assert [word for word in ("逾期 ", "处置", "还有", "截止") if word in body["text"]] == []
+    assert "snooze:1" not in [value for _, value, _ in body["buttons"]]
 
 
 def test_a_notice_says_how_many_stand_worst_and_how_many_besides() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from duties.clock import Deadline, Pause, deadline
 from duties.errors import QuestionError
+from duties.model import Stop
 from duties.reading import shipped
 from duties.registry import EventRule
 from duties.workdays import WorkCalendar
@@ -84,6 +85,20 @@ def test_the_order_of_pauses_does_not_matter(case: tuple[date, list[Pause]], shu
     shuffle.shuffle(mixed)
     clock = EVENTS["legality-review"]
     assert deadline(clock, on, CALENDAR, pauses=pauses) == deadline(clock, on, CALENDAR, pauses=mixed)
+
+
+@given(on=DAYS, start=st.integers(0, 40))
+def test_a_clock_that_stands_goes_on_with_the_days_it_had_left(on: date, start: int) -> None:
+    review, noticed = EVENTS["legality-review"], on + DAY * start
+    running = deadline(review, on, CALENDAR)
+    standing = deadline(review, on, CALENDAR, pauses=[Pause(noticed, None)])
+    if noticed >= running.due:
+        assert (standing.stop, standing.due) == (None, running.due)
+        return
+    assert standing.stop == Stop(noticed + DAY, CALENDAR.between(noticed, running.due))
+    resumed = deadline(review, on, CALENDAR, pauses=[Pause(noticed, noticed + DAY * 20)])
+    assert resumed.due == CALENDAR.add(noticed + DAY * 20, standing.stop.left or 0)
+    assert resumed.stop is None
 
 
 @given(on=DAYS, start=st.integers(0, 20), first=st.integers(0, 20), overlap=st.integers(0, 20))
