@@ -190,6 +190,6 @@ def _asking(ask: Ask, todo: Sequence[Obligation], key: str, before: str = "", **
 
 def _report_notes(ask: Ask, one: Obligation) -> list[str]:
     notes = [ask.say("echo-backdated", day=one.done_on)] if one.backdated else []
-    if one.done_on and one.done_on > one.due:
+    if one.done_on and not one.stop and one.done_on > one.due:
         notes.append(ask.say("echo-late", days=(one.done_on - one.due).days))
     return notes

@@ -191,9 +191,11 @@ async def reset_clock(term: int, at: Deadline) -> None:
 
 
 async def not_before(obligation: int) -> date | None:
-    """The day before which an obligation is reported earlier than the text foresees."""
+    """The day before which an obligation is reported earlier than the text foresees; none while its clock stands."""
     rows = await fetch(
-        "SELECT t.not_before FROM obligation o JOIN term t ON t.id = o.term_id WHERE o.id = :id", id=obligation
+        "SELECT t.not_before FROM obligation o JOIN term t ON t.id = o.term_id"
+        " WHERE o.id = :id AND t.stands_from IS NULL",
+        id=obligation,
     )
     return as_date(rows[0]["not_before"]) if rows and rows[0]["not_before"] else None
 

@@ -267,7 +267,7 @@ async def test_every_list_says_that_a_clock_stands_and_none_shows_the_day_writte
         (REVIEWER, "单位", f"合法性审核（个案1）{STANDS}，{left}", "! 2027年"),
         (SUPERVISOR, "事项 规范性文件合法性审核", f"合法性审核（个案1）{STANDS}，{left}：应办 1"),
         (SUPERVISOR, f"拟稿 #{number}", f"#{number}期限中止"),
-        (REVIEWER, f"完成 #{number} 昌司审〔2026〕9号", "已报结"),
+        (REVIEWER, f"完成 #{number} 昌司审〔2026〕9号", "已报结", "! 2027年"),
         (SUPERVISOR, "待核", f"完成 2026年1月4日（周日），{STANDS}", "! 2027年"),
     ))  # fmt: skip
 

@@ -11,7 +11,7 @@ from duties.cases import Law, Opening, Recorded
 from duties.clock import Pause
 from duties.errors import RefusedError
 from duties.ledger import StreamRef
-from duties.model import Actor, Evidence, Role, State
+from duties.model import Actor, Evidence, Role, State, Stop
 from duties.reading import shipped
 from duties.registry import EventRule
 from duties.store import case_rows, chains, reading
@@ -211,6 +211,17 @@ async def test_a_report_taken_back_stops_no_clock_that_somebody_else_set_going(u
         await take_back(head(units), moment("2026-09-10"))
     assert await dues(review) == before
     assert await verified() == []
+
+
+async def test_a_clock_made_to_stand_behind_the_ledger_is_found(units: dict[str, int]) -> None:
+    review = (await opened(units, REVIEW, date(2026, 9, 1), unit="justice", at="2026-09-01")).case.id
+    async with transaction():
+        await cases.pause(supervisor(units), LAW, review, date(2026, 9, 7), moment("2026-09-07"))
+    (standing,) = await case_rows.clocks(review)
+    assert standing.stop == Stop(date(2026, 9, 8), 11)
+    assert await verified() == []
+    await execute("UPDATE term SET stands_from = NULL")
+    assert [fault.partition(": ")[2] for fault in await verified()] == ["stands from None; the ledger says 2026-09-08"]
 
 
 async def test_an_objection_sent_back_and_made_again_keeps_its_review(units: dict[str, int]) -> None:
