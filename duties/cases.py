@@ -21,6 +21,7 @@ from duties.obligations import HOLDERS, SYSTEM_ACTOR, Moment
 from duties.registry import Duty, EventRule, Registry
 from duties.store import case_rows, chains, reading
 from duties.store.case_rows import Clock
+from duties.store.database import alone
 from duties.workdays import WorkCalendar
 
 FOLLOWED_BY = {"opinion-letter-objection": "objection-review"}
@@ -120,9 +121,10 @@ async def _opened(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recor
     if opening.event_on > at.today:
         raise RefusedError("refused-future", day=opening.event_on)
     clocks = worked_out(law, opening)
-    same = await case_rows.of_unit(opening.unit_id, opening.duty, opening.event_on)
-    if same is not None and _alike(same, opening):
-        raise RefusedError("refused-case-exists", number=same.id)
+    await alone(f"case/{opening.unit_id}/{opening.duty}/{opening.event_on}")
+    for same in await case_rows.of_unit(opening.unit_id, opening.duty, opening.event_on):
+        if _alike(same, opening):
+            raise RefusedError("refused-case-exists", number=same.id)
     number = await case_rows.add(_row(opening), at.now)
     started = [
         (
@@ -371,8 +373,9 @@ async def _written(
 ) -> int:  # fmt: skip
     """The line of the ledger: the dates with their derivation, and what `verify` compares the terms with."""
     payload: dict[str, Any] = {
-        "duty": case.duty, "unit": case.unit, "event_on": case.event_on.isoformat(), "document": case.document,
-        "subject": case.subject, "named_on": case.named_on.isoformat() if case.named_on else None,
+        "duty": case.duty, "unit": case.unit, "unit_id": case.unit_id, "parent": case.parent_id,
+        "event_on": case.event_on.isoformat(), "document": case.document, "subject": case.subject,
+        "named_on": case.named_on.isoformat() if case.named_on else None,
         "pauses": [[str(one.noticed), str(one.received) if one.received else None] for one in case.pauses],
         "state": case.state, "terms": [_term(case, row, deadline) for deadline, row in clocks],
     }  # fmt: skip

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
 
-from duties import cases
+from duties import cases, obligations
 from duties.cases import Law, Opening, Recorded
 from duties.errors import RefusedError
 from duties.ledger import Act, StreamRef
@@ -17,8 +17,9 @@ from duties.model import Actor, Force, Obligation
 from duties.obligations import HOLDERS, Moment
 from duties.paper import Paper
 from duties.registry import Duty, Registry
-from duties.store import case_rows, chains, letter_rows, reading
-from duties.store.letter_rows import Correspondence
+from duties.store import case_rows, chains, letter_rows
+from duties.store.database import alone
+from duties.store.letter_rows import DOCUMENT, Correspondence
 
 STARTS = {
     Paper.URGING: "urge-letter-response",
@@ -32,9 +33,6 @@ NEXT: dict[str, tuple[Paper, ...]] = {
     "decision-letter-compliance": (),
 }
 """What follows a letter that was not answered; after a decision only the consequences of its articles."""
-DOCUMENT = 128
-"""What the column of a letter's number holds; the ledger keeps the whole text."""
-_BRACKETS = str.maketrans("[]【】()（）", "〔〕" * 4)
 DRAFTED, ISSUED, SERVED, WITHDRAWN = "drafted", "issued", "served", "withdrawn"
 
 
@@ -175,14 +173,11 @@ async def _case_corrected(
 
 async def _number_free(letter: Correspondence, document: str, on: date) -> None:
     """An office gives a number once a year; that of a letter that was withdrawn is free again."""
-    for other in await letter_rows.numbered(letter.issuer_id, on.year):
-        if other.id != letter.id and _folded(other.document) == _folded(document[:DOCUMENT]):
-            raise RefusedError("refused-number-used", document=document, number=other.id, unit=other.unit)
-
-
-def _folded(document: str) -> str:
-    """A number however its brackets and spaces were typed."""
-    return "".join(document.split()).translate(_BRACKETS)
+    await alone(f"letter-number/{letter.issuer_id}")
+    key = letter_rows.number_key(document, on)
+    other = await letter_rows.numbered(letter.issuer_id, key) if key else None
+    if other is not None and other.id != letter.id:
+        raise RefusedError("refused-number-used", document=document, number=other.id, unit=other.unit)
 
 
 async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Written:
@@ -194,9 +189,9 @@ async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -
     return await _changed(actor, "recall", replace(letter, state=WITHDRAWN, reason=reason), at)
 
 
-async def found(actor: Actor, number: int) -> Correspondence:
-    """A letter, for who supervises its addressee. Raises RefusedError."""
-    letter = await letter_rows.found(number)
+async def found(actor: Actor, number: int, *, held: bool = False) -> Correspondence:
+    """A letter, for who supervises its addressee; `held` if it is to be changed. Raises RefusedError."""
+    letter = await letter_rows.found(number, held=held)
     if letter is None:
         raise RefusedError("refused-no-such-letter", number=number)
     if not actor.supervises(letter.unit_path):
@@ -205,16 +200,14 @@ async def found(actor: Actor, number: int) -> Correspondence:
 
 
 async def _mine(actor: Actor, number: int, *states: str) -> Correspondence:
-    letter = await found(actor, number)
+    letter = await found(actor, number, held=True)
     if letter.state not in states:
         raise RefusedError("refused-letter-state", number=number, standing=letter.state)
     return letter
 
 
 async def _overdue(actor: Actor, number: int, at: Moment) -> Obligation:
-    one = await reading.obligation(number)
-    if one is None:
-        raise RefusedError("refused-no-such", number=number)
+    one = await obligations.found(number)
     if not actor.supervises(one.unit_path) or actor.holds(one.unit_id, *HOLDERS):
         raise RefusedError("refused-not-supervisor", unit=one.unit, action="draft", unit_id=one.unit_id)
     if one.stop:

@@ -208,9 +208,11 @@ async def give_back(
         "reason": reason[:REASON], "done_on": None, "backdated": False, "planned_at": at.now, "evidence": [],
     }  # fmt: skip
     last = [row for row in await reading.counts(number) if row["amount"]][-1:]
+    payload: dict[str, Any] = {"reason": reason}
     if last:
         columns["tally"] = max(0, one.tally - last[0]["amount"])  # what completed it no longer counts
-    done = await _moved(actor, one, at, "return", State.RETURNED, {"reason": reason}, parts=parts, **columns)
+        payload["uncounts"] = last[0]["entry_id"]
+    done = await _moved(actor, one, at, "return", State.RETURNED, payload, parts=parts, **columns)
     if last:
         await changing.uncount(last[0]["id"], done.entry)
     await statements.stir(one.term_id)
@@ -350,7 +352,8 @@ async def put_back(actor: Actor, number: int, entry: int, at: Moment, told: Mapp
     await check_rows.write(one.id, checked, answers, done.entry)
     await changing.reverse_count(entry, done.entry)
     await changing.recount(entry)
-    await officer_rows.take_back(entry, done.entry)
+    if await officer_rows.take_back(entry, done.entry) != len(said.get("trained", ())):
+        raise RefusedError("refused-acted-since", number=one.id)  # in another unit, where the officer is now
     await statements.stir(one.term_id)
     return done
 

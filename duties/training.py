@@ -16,7 +16,7 @@ from duties.model import Actor, Obligation
 from duties.obligations import SYSTEM_ACTOR, TOPIC, Done, Moment
 from duties.officers import MOST, Change, Had, Officer, Trained
 from duties.registry import CountedRule, Registry
-from duties.store import officer_lists, officer_rows, planned, reading
+from duties.store import chains, officer_lists, officer_rows, planned, reading
 from duties.store.database import transaction
 from duties.store.officer_rows import Record
 
@@ -94,6 +94,7 @@ async def record(
         "on": lesson.on.isoformat(),
         "hours": _hours(lesson.halves),
         "officers": _who(whom),
+        "trained": _kept(had),
     }
     gained = {officer.person: lesson.halves for officer in whom}
     done = await _measured(actor, one, registry, at, _Step("hours", payload, gained, lesson.on))
@@ -110,9 +111,10 @@ async def reverse(actor: Actor, number: int, gone: Sequence[Record], registry: R
     lost = {record.person: 0 for record in gone}
     for record in gone:
         lost[record.person] -= record.halves
-    payload = {"reverses": [_told(record) for record in gone]}
+    payload = {"reverses": [_told(record) for record in gone], "reversed": [record.line for record in gone]}
     done = await _measured(actor, one, registry, at, _Step("reverse-hours", payload, lost, gone[0].on))
-    await officer_rows.reverse([record.id for record in gone], done.entry)
+    if not await officer_rows.reverse([record.id for record in gone], done.entry):
+        raise chains.StaleError(f"hours of obligation {number} were reversed meanwhile")
     moved = await officer_rows.of_people(list(lost), tuple(full_hours(registry)), at.today)
     await restate([other for other in moved if other != number], registry, at)
     return done
@@ -162,6 +164,11 @@ def _told(record: Record) -> list[str]:
     return [record.name, record.on.isoformat(), record.topic, _hours(record.halves)]
 
 
+def _kept(had: Sequence[Had]) -> list[list[Any]]:
+    """The rows that an entry records, for `verify`: person, day, topic, halves."""
+    return [[one.officer.person, one.on.isoformat(), one.topic, one.halves] for one in had]
+
+
 async def import_list(changes: Sequence[Change], source: str, data: bytes, registry: Registry, at: Moment) -> None:
     """Make the list of officers what a file says, and every tally it touches."""
     digest = hashlib.sha256(data).hexdigest()
@@ -182,7 +189,7 @@ async def import_hours(had: Sequence[Had], source: str, data: bytes, registry: R
         for each in mine:
             gained[each.officer.person] = gained.get(each.officer.person, 0) + each.halves
         rows = [[each.officer.name, each.on.isoformat(), each.topic, _hours(each.halves)] for each in mine]
-        payload = {"file": source, "sha256": digest, "records": rows}
+        payload = {"file": source, "sha256": digest, "records": rows, "trained": _kept(mine)}
         last = max(each.on for each in mine)
         done = await _measured(SYSTEM_ACTOR, one, registry, at, _Step("hours", payload, gained, last))
         await officer_rows.add(mine, done.entry)

@@ -6,7 +6,7 @@ import secrets
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from duties.store.database import Rows, as_instant, execute, fetch
+from duties.store.database import Rows, alone, as_instant, execute, fetch
 
 INVITATION_LASTS = timedelta(days=7)
 DIALOGUE_LASTS = timedelta(minutes=30)
@@ -45,6 +45,7 @@ async def bind(person: int, connection: str, address: str, now: datetime) -> Non
 
 async def invite(person: int, now: datetime) -> str:
     """A new one-time code for a person; earlier unused ones stop working."""
+    await alone(f"invitation/{person}")
     code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     await execute("DELETE FROM invitation WHERE person_id = :person AND used_at IS NULL", person=person)
     await execute(

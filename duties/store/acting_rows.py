@@ -18,12 +18,14 @@ class Acting:
     role: Role
     since: date
     until: date
+    entry: int = 0
+    """The line that gave it; none before it is given."""
 
 
 async def given_by(person: int, today: date) -> list[Acting]:
     """What of a person's posts others hold, today or later."""
     rows = await fetch(
-        "SELECT p.person_id, n.name, p.unit_id, u.name AS unit, p.role, p.since, p.until FROM post p"
+        "SELECT p.person_id, n.name, p.unit_id, u.name AS unit, p.role, p.since, p.until, p.entry_id FROM post p"
         " JOIN person n ON n.id = p.person_id JOIN unit u ON u.id = p.unit_id"
         " WHERE p.acting_for = :person AND p.until >= :today ORDER BY p.since, p.id",
         person=person, today=today,
@@ -31,7 +33,7 @@ async def given_by(person: int, today: date) -> list[Acting]:
     return [
         Acting(
             row["person_id"], row["name"], row["unit_id"], row["unit"], Role(row["role"]), as_date(row["since"]),
-            as_date(row["until"]),
+            as_date(row["until"]), row["entry_id"],
         )
         for row in rows
     ]  # fmt: skip
@@ -40,9 +42,10 @@ async def given_by(person: int, today: date) -> list[Acting]:
 async def give(one: Acting, holder: int) -> None:
     """Let a colleague hold a post of its holder's."""
     await execute(
-        "INSERT INTO post (person_id, unit_id, role, since, until, acting_for)"
-        " VALUES (:person, :unit, :role, :since, :until, :holder)",
+        "INSERT INTO post (person_id, unit_id, role, since, until, acting_for, entry_id)"
+        " VALUES (:person, :unit, :role, :since, :until, :holder, :entry)",
         person=one.person, unit=one.unit_id, role=str(one.role), since=one.since, until=one.until, holder=holder,
+        entry=one.entry,
     )  # fmt: skip
 
 
@@ -69,9 +72,9 @@ async def orphaned(today: date) -> list[Orphan]:
     """Acting posts, begun or to come, whose delegate or whose holder has no post of their own there any more."""
     held = "(o.until IS NULL OR o.until >= :today) AND o.acting_for IS NULL AND o.unit_id = p.unit_id"
     rows = await fetch(
-        "SELECT p.id, p.person_id, n.name, p.unit_id, u.name AS unit, p.role, p.since, p.until, p.acting_for,"
-        f" h.name AS holder, CASE WHEN EXISTS (SELECT 1 FROM post o WHERE {held} AND o.person_id = p.acting_for"
-        " AND o.role = p.role) THEN 0 ELSE 1 END AS holder_left"
+        "SELECT p.id, p.person_id, n.name, p.unit_id, u.name AS unit, p.role, p.since, p.until, p.entry_id,"
+        f" p.acting_for, h.name AS holder, CASE WHEN EXISTS (SELECT 1 FROM post o WHERE {held}"
+        " AND o.person_id = p.acting_for AND o.role = p.role) THEN 0 ELSE 1 END AS holder_left"
         " FROM post p JOIN person n ON n.id = p.person_id JOIN person h ON h.id = p.acting_for"
         " JOIN unit u ON u.id = p.unit_id WHERE p.acting_for IS NOT NULL AND p.until >= :today"
         f" AND (NOT EXISTS (SELECT 1 FROM post o WHERE {held} AND o.person_id = p.acting_for AND o.role = p.role)"
@@ -84,7 +87,7 @@ async def orphaned(today: date) -> list[Orphan]:
             row["id"],
             Acting(
                 row["person_id"], row["name"], row["unit_id"], row["unit"], Role(row["role"]), as_date(row["since"]),
-                as_date(row["until"]),
+                as_date(row["until"]), row["entry_id"],
             ),
             row["acting_for"], row["holder"], bool(row["holder_left"]),
         )

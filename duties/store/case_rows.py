@@ -63,13 +63,13 @@ async def found(number: int) -> Case | None:
     return _case(rows[0]) if rows else None
 
 
-async def of_unit(unit: int, duty: str, event_on: date) -> Case | None:
-    """The open case of a unit on one event and day, if there is one."""
+async def of_unit(unit: int, duty: str, event_on: date) -> list[Case]:
+    """The open cases of a unit on one event and day, the oldest first."""
     rows = await fetch(
-        f"{_CASE} WHERE c.unit_id = :unit AND c.duty = :duty AND c.event_on = :on AND c.state = 'open' LIMIT 1",
+        f"{_CASE} WHERE c.unit_id = :unit AND c.duty = :duty AND c.event_on = :on AND c.state = 'open' ORDER BY c.id",
         unit=unit, duty=duty, on=event_on,
     )  # fmt: skip
-    return _case(rows[0]) if rows else None
+    return [_case(row) for row in rows]
 
 
 async def followers(parent: int) -> list[Case]:

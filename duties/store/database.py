@@ -227,6 +227,15 @@ async def _mark(statement: str) -> None:
         await client().execute_script(statement)
 
 
+async def alone(what: str) -> None:
+    """Wait until nobody else is at `what`, and keep them waiting until the transaction ends: to read, then to write.
+
+    For what no row stands for yet. On SQLite whoever has written is alone anyway.
+    """
+    if dialect() == "postgresql":
+        await fetch("SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))", what=what)
+
+
 @lru_cache(maxsize=1024)
 def _compiled(sql: str, spelling: str, lengths: tuple[tuple[str, int], ...]) -> tuple[str, tuple[tuple[str, int], ...]]:
     """The statement with positional placeholders, and the order of the names. Lists become (?, ?, …).

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from duties.store.database import as_date, execute, fetch
+from duties.store.database import as_date, dialect, execute, fetch
 
+DOCUMENT = 128
+"""What the column of a letter's number holds; the ledger keeps the whole text."""
+_BRACKETS = str.maketrans("[]【】()（）", "〔〕" * 4)
 _LETTER = """
     SELECT l.id, l.paper, l.issuer_id, i.name AS issuer, l.unit_id, u.name AS unit, u.path, l.obligation_id, l.state,
       l.document, l.issued_on, l.named_on, l.signatory, l.served_on, l.proof, l.case_id, l.reason, l.version
@@ -51,9 +54,10 @@ async def add(paper: str, issuer: int, unit: int, obligation: int, person: int, 
     return letter
 
 
-async def found(number: int) -> Correspondence | None:
-    """A letter by its number."""
-    rows = await fetch(f"{_LETTER} WHERE l.id = :id", id=number)
+async def found(number: int, *, held: bool = False) -> Correspondence | None:
+    """A letter by its number; `held` until the transaction ends, where transactions run side by side."""
+    lock = " FOR UPDATE OF l" if held and dialect() == "postgresql" else ""
+    rows = await fetch(f"{_LETTER} WHERE l.id = :id{lock}", id=number)
     return _letter(rows[0]) if rows else None
 
 
@@ -66,13 +70,18 @@ async def drafted_about(obligation: int, paper: str) -> Correspondence | None:
     return _letter(rows[0]) if rows else None
 
 
-async def numbered(issuer: int, year: int) -> list[Correspondence]:
-    """The letters a unit issued in a year that are not withdrawn."""
+async def numbered(issuer: int, key: str) -> Correspondence | None:
+    """The letter of a unit that has a number, by `number_key`, and is not withdrawn."""
     rows = await fetch(
-        f"{_LETTER} WHERE l.issuer_id = :issuer AND l.issued_on BETWEEN :first AND :last AND l.state <> 'withdrawn'",
-        issuer=issuer, first=date(year, 1, 1), last=date(year, 12, 31),
+        f"{_LETTER} WHERE l.issuer_id = :issuer AND l.number_key = :key AND l.state <> 'withdrawn'",
+        issuer=issuer, key=key,
     )  # fmt: skip
-    return [_letter(row) for row in rows]
+    return _letter(rows[0]) if rows else None
+
+
+def number_key(document: str, on: date | None) -> str | None:
+    """What a number is known by within its office: the year, and the number however its brackets were typed."""
+    return f"{on.year}/{''.join(document[:DOCUMENT].split()).translate(_BRACKETS)}" if on else None
 
 
 async def of_case(case: int) -> Correspondence | None:
@@ -94,12 +103,13 @@ async def under(trees: Sequence[str], limit: int) -> list[Correspondence]:
 async def change(letter: Correspondence) -> bool:
     """Write a letter's step, if nobody took another meanwhile."""
     return await execute(
-        "UPDATE letter SET state = :state, document = :document, issued_on = :issued_on, named_on = :named_on,"
-        " signatory = :signatory, served_on = :served_on, proof = :proof, case_id = :case, reason = :reason,"
-        " version = version + 1 WHERE id = :id AND version = :version",
-        id=letter.id, version=letter.version, state=letter.state, document=letter.document[:128],
-        issued_on=letter.issued_on, named_on=letter.named_on, signatory=letter.signatory[:64],
-        served_on=letter.served_on, proof=letter.proof[:255], case=letter.case_id, reason=letter.reason[:255],
+        "UPDATE letter SET state = :state, document = :document, number_key = :key, issued_on = :issued_on,"
+        " named_on = :named_on, signatory = :signatory, served_on = :served_on, proof = :proof, case_id = :case,"
+        " reason = :reason, version = version + 1 WHERE id = :id AND version = :version",
+        id=letter.id, version=letter.version, state=letter.state, document=letter.document[:DOCUMENT],
+        key=number_key(letter.document, letter.issued_on), issued_on=letter.issued_on, named_on=letter.named_on,
+        signatory=letter.signatory[:64], served_on=letter.served_on, proof=letter.proof[:255], case=letter.case_id,
+        reason=letter.reason[:255],
     ) == 1  # fmt: skip
 
 

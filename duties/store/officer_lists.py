@@ -27,6 +27,7 @@ async def known(today: date) -> Known:
 async def write(changes: Sequence[Change], source: str, digest: str, now: datetime) -> None:
     """Make the list what was worked out, and write it down: one line in the system's chain, one in each unit's."""
     rows = [row for change in changes for row in change.rows]
+    (last,) = await fetch("SELECT COALESCE(MAX(id), 0) AS id FROM officer")  # imports wait for each other
     await execute_many(
         "UPDATE officer SET name = :name, certificate = :certificate, since = :since, until = :until,"
         " entered = :entered WHERE id = :id",
@@ -39,13 +40,24 @@ async def write(changes: Sequence[Change], source: str, digest: str, now: dateti
     )
     payload = {"file": source, "sha256": digest, "changes": len(changes)}
     await chains.append(SYSTEM, Act("cli", "officers", "cli", payload), now)
+    new = iter(await fetch("SELECT id FROM officer WHERE id > :last ORDER BY id", last=int(last["id"])))
     by_unit: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for change in changes:
-        told = {"change": change.kind, "name": change.name, "certificate": change.certificate, "facts": change.facts}
+        written = [_told(row, row.id or int(next(new)["id"])) for row in change.rows]
+        told = {
+            "change": change.kind, "name": change.name, "certificate": change.certificate, "facts": change.facts,
+            "rows": written,
+        }  # fmt: skip
         for unit in change.touched:
             by_unit[unit].append(told)
     acts = {unit: Act("cli", "officers", "cli", {"officers": told}) for unit, told in by_unit.items()}
     await append_each(acts, now)
+
+
+def _told(row: Officer, number: int) -> list[Any]:
+    """A row as the ledger keeps it: its number, unit, name, certificate, from, to, entered, first row."""
+    days = (day.isoformat() if day else None for day in (row.since, row.until, row.entered))
+    return [number, row.unit_id, row.name, row.certificate, *days, row.first_id]
 
 
 def _values(row: Officer) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Record:
     on: date
     topic: str
     halves: int
+    line: str
+    """Where the ledger records it: the entry's number and the place in it."""
 
 
 def officer(row: Mapping[str, Any]) -> Officer:
@@ -163,43 +165,50 @@ async def recorded(people: Sequence[int], duties: Sequence[str]) -> dict[tuple[i
 async def records(people: Sequence[int], duties: Sequence[str], on: date | None = None) -> list[Record]:
     """Hours of some people that stand, the newest first; of one day where one is given."""
     rows = await fetch(
-        "SELECT r.id, r.officer_id, f.name, r.on_day, r.topic, r.halves FROM training r"
+        "SELECT r.id, r.officer_id, f.name, r.on_day, r.topic, r.halves, r.entry_id, r.place FROM training r"
         " JOIN officer f ON f.id = r.officer_id JOIN obligation o ON o.id = r.obligation_id"
         " JOIN term t ON t.id = o.term_id WHERE r.officer_id IN :people AND t.duty IN :duties"
         f" AND r.undone_by IS NULL {'AND r.on_day = :on' if on else ''} ORDER BY r.on_day DESC, r.id DESC",
         people=list(people), duties=list(duties), **({"on": on} if on else {}),
     )  # fmt: skip
     return [
-        Record(row["id"], row["officer_id"], row["name"], as_date(row["on_day"]), row["topic"], row["halves"])
+        Record(
+            row["id"], row["officer_id"], row["name"], as_date(row["on_day"]), row["topic"], row["halves"],
+            f"{row['entry_id']}/{row['place']}",
+        )
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 async def add(had: Sequence[Had], entry: int) -> None:
     """Hours that an entry of the ledger records."""
     await execute_many(
-        "INSERT INTO training (obligation_id, officer_id, on_day, topic, halves, entry_id)"
-        " VALUES (:obligation, :officer, :on, :topic, :halves, :entry)",
+        "INSERT INTO training (obligation_id, officer_id, on_day, topic, halves, entry_id, place)"
+        " VALUES (:obligation, :officer, :on, :topic, :halves, :entry, :place)",
         [
             {
                 "obligation": one.obligation, "officer": one.officer.person, "on": one.on, "topic": one.topic,
-                "halves": one.halves, "entry": entry,
+                "halves": one.halves, "entry": entry, "place": place,
             }
-            for one in had
+            for place, one in enumerate(had)
         ],
     )  # fmt: skip
 
 
-async def reverse(records: Sequence[int], entry: int) -> None:
-    """Let hours no longer stand; the rows stay, marked with the entry that reverses them."""
-    await execute(
+async def reverse(records: Sequence[int], entry: int) -> bool:
+    """Let hours no longer stand; the rows stay, marked with the entry that reverses them. False if some already are."""
+    moved = await execute(
         "UPDATE training SET undone_by = :entry WHERE id IN :ids AND undone_by IS NULL", entry=entry, ids=list(records)
     )
+    return moved == len(records)
 
 
-async def take_back(entry: int, by: int) -> None:
-    """Undo what an entry did to hours: those it recorded no longer stand, those it reversed stand again."""
-    await execute(
+async def take_back(entry: int, by: int) -> int:
+    """Undo what an entry did to hours: those it recorded no longer stand, those it reversed stand again.
+
+    Returns how many it had recorded that still stood.
+    """
+    await execute("UPDATE training SET undone_by = NULL WHERE undone_by = :entry", entry=entry)
+    return await execute(
         "UPDATE training SET undone_by = :by WHERE entry_id = :entry AND undone_by IS NULL", entry=entry, by=by
     )
-    await execute("UPDATE training SET undone_by = NULL WHERE undone_by = :entry", entry=entry)

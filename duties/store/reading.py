@@ -152,10 +152,10 @@ async def holders(unit: int, roles: Sequence[Role], today: date) -> list[str]:
 
 
 async def counts(number: int) -> Rows:
-    """The counts towards a counted obligation that still stand: id, on_day, topic, meeting, amount."""
+    """The counts towards a counted obligation that still stand: id, on_day, topic, meeting, amount, entry_id."""
     rows = await fetch(
-        "SELECT id, on_day, topic, meeting, amount FROM count_item WHERE obligation_id = :id AND undone_by IS NULL"
-        " ORDER BY on_day, id",
+        "SELECT id, on_day, topic, meeting, amount, entry_id FROM count_item"
+        " WHERE obligation_id = :id AND undone_by IS NULL ORDER BY on_day, id",
         id=number,
     )
     return [{**row, "on_day": as_date(row["on_day"])} for row in rows]

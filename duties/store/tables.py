@@ -58,6 +58,7 @@ class Post(Model):
     since = fields.DateField(null=True)
     until = fields.DateField(null=True)
     acting_for = fields.BigIntField(null=True, description="the person whose post it is; no roster says so")
+    entry_id = fields.BigIntField(null=True, description="the line that gave it to who acts for another")
 
     class Meta:
         table = "post"
@@ -101,6 +102,7 @@ class Letter(Model):
     obligation_id = fields.BigIntField()
     state = fields.CharField(16)
     document = fields.CharField(128, default="")
+    number_key = fields.CharField(160, null=True, description="its year and number: unique among its office's letters")
     issued_on = fields.DateField(null=True)
     named_on = fields.DateField(null=True, description="the day by which the letter wants it done")
     signatory = fields.CharField(64, default="")
@@ -207,7 +209,10 @@ class Officer(Model):
 
 
 class Training(Model):
-    """An officer's hours of training, in halves. `officer_id` is the person's first row; `undone_by` reverses it."""
+    """An officer's hours of training, in halves. `officer_id` is the person's first row; `undone_by` reverses it.
+
+    `place` counts, from 0, the records that the line `entry_id` made.
+    """
 
     id = fields.BigIntField(primary_key=True)
     obligation_id = fields.BigIntField()
@@ -216,6 +221,7 @@ class Training(Model):
     topic = fields.CharField(255)
     halves = fields.IntField()
     entry_id = fields.BigIntField()
+    place = fields.IntField()
     undone_by = fields.BigIntField(null=True)
 
     class Meta:

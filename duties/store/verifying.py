@@ -1,6 +1,7 @@
 """What no chain holds by itself: the rows of terms and obligations, against what the ledger says of them.
 
-`recorded` does the same for all that people write down: cases, letters, points, requests.
+`recorded` does the same for all that people write down: cases, letters, points, requests, counts, hours, officers,
+posts held for others.
 """
 
 import hashlib
@@ -102,10 +103,9 @@ async def _shares() -> list[Fault]:
     faults = []
     for row in await share_rows.written():
         place = f"obligation:{row['obligation_id']} partner {row['unit_id']}"
-        found, known = share_rows.kept(row), said.pop((row["obligation_id"], row["unit_id"]), share_rows.UNTOUCHED)
-        different = [name for name, value in found.items() if value != known.get(name)]
-        if different:
-            faults.append(Fault(place, f"{', '.join(different)}: not what the ledger says"))
+        known = said.pop((row["obligation_id"], row["unit_id"]), share_rows.UNTOUCHED)
+        if different := recorded.differences(share_rows.kept(row), known):
+            faults.append(Fault(place, different))
     return [*faults, *(Fault(f"obligation:{one} partner {unit}", "is gone") for one, unit in said)]
 
 
@@ -139,6 +139,4 @@ def _differences(row: Mapping[str, Any]) -> str:
         "waived_until": as_date(row["waived_until"]).isoformat() if row["waived_until"] else None,
         "assignee": row["assignee"],
     }  # fmt: skip
-    written = payload(row).get("after", {})
-    different = [name for name, value in found.items() if value != written.get(name)]
-    return f"{', '.join(different)}: not what the last line of its chain says" if different else ""
+    return recorded.differences(found, payload(row).get("after", {}))

@@ -173,8 +173,8 @@ async def test_what_is_reported_gets_no_partner() -> None:
     ("statement", "fault"),
     [
         ("DELETE FROM share", "partners"),
-        ("UPDATE share SET state = 'answered'", "state: not what the ledger says"),
-        ("UPDATE share SET evidence = '[{}]'", "evidence: not what the ledger says"),
+        ("UPDATE share SET state = 'answered'", "state is answered, the ledger says pending"),
+        ("UPDATE share SET evidence = '[{}]'", "evidence is [{}], the ledger says []"),
     ],
 )
 async def test_a_part_that_vanishes_or_changes_shows(statement: str, fault: str) -> None:

@@ -326,9 +326,8 @@ async def test_a_waiver_or_an_assignment_changed_behind_the_ledger_shows(column:
     await assign(5)
     await waive(until="2026-12-31")
     await execute(f"UPDATE obligation SET {column}")
-    assert [fault.reason for fault in await silent_changes()] == [
-        f"{column.split(maxsplit=1)[0]}: not what the last line of its chain says"
-    ]
+    (fault,) = await silent_changes()
+    assert fault.reason.startswith(f"{column.split(maxsplit=1)[0]} is ")
 
 
 async def at_once(*acts: Awaitable[Done]) -> list[object]:

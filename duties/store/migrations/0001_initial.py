@@ -148,6 +148,10 @@ class Migration(migrations.Migration):
                     "acting_for",
                     fields.BigIntField(null=True, description="the person whose post it is; no roster says so"),
                 ),
+                (
+                    "entry_id",
+                    fields.BigIntField(null=True, description="the line that gave it to who acts for another"),
+                ),
             ],
             options={"table": "post", "app": "duties", "pk_attr": "id"},
             bases=["Model"],
@@ -183,6 +187,7 @@ class Migration(migrations.Migration):
                 ("topic", fields.CharField(max_length=255)),
                 ("halves", fields.IntField()),
                 ("entry_id", fields.BigIntField()),
+                ("place", fields.IntField()),
                 ("undone_by", fields.BigIntField(null=True)),
             ],
             options={"table": "training", "app": "duties", "pk_attr": "id"},
@@ -350,6 +355,14 @@ class Migration(migrations.Migration):
                 ("obligation_id", fields.BigIntField()),
                 ("state", fields.CharField(max_length=16)),
                 ("document", fields.CharField(default="", max_length=128)),
+                (
+                    "number_key",
+                    fields.CharField(
+                        null=True,
+                        description="its year and number: unique among its office's letters",
+                        max_length=160,
+                    ),
+                ),
                 ("issued_on", fields.DateField(null=True)),
                 ("named_on", fields.DateField(null=True, description="the day by which the letter wants it done")),
                 ("signatory", fields.CharField(default="", max_length=64)),

@@ -14,6 +14,8 @@ UNIQUE = {
     "uq_reminder": "reminder (obligation_id, due, rung, audience)",
     "uq_request_open": "request (obligation_id, kind) WHERE state = 'open'",
     "uq_check_item": "check_item (obligation_id, provision)",
+    "uq_letter_number": "letter (issuer_id, number_key) WHERE number_key IS NOT NULL AND state <> 'withdrawn'",
+    "uq_letter_paper": "letter (obligation_id, paper) WHERE state <> 'withdrawn'",
     "uq_stream": "stream (kind, ref)",
     "uq_entry": "entry (stream_id, seq)",
     "uq_anchor_day": "anchor (day)",
@@ -21,6 +23,7 @@ UNIQUE = {
     "uq_count_meeting": "count_item (obligation_id, on_day, meeting) WHERE meeting IS NOT NULL AND undone_by IS NULL",
     "uq_officer": "officer (certificate) WHERE until IS NULL",
     "uq_training": "training (officer_id, on_day, topic) WHERE undone_by IS NULL",
+    "uq_training_place": "training (entry_id, place)",
     "uq_point_reversed": "point (reverses) WHERE reverses IS NOT NULL",
 }
 
@@ -35,7 +38,6 @@ PLAIN = {
     "ix_obligation_waived": "obligation (waived_until) WHERE waived_until IS NOT NULL",
     "ix_share_open": "share (unit_id, obligation_id) WHERE state IN ('pending', 'acknowledged')",
     "ix_reminder_unaddressed": "reminder (id) WHERE NOT addressed",
-    "ix_letter_obligation": "letter (obligation_id, paper)",
     "ix_letter_unit": "letter (unit_id, id)",
     "ix_case_unit": "casefile (unit_id, id)",
     "ix_term_case": "term (case_id) WHERE case_id IS NOT NULL",
