@@ -2,17 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import cycle
 
 import pytest
 
 from adapters.base import Incoming
 from bot.app import Bot
+from bot.store import arrivals
+from duties import officers, training
 from duties.ledger import StreamRef, Verifier
+from duties.obligations import Moment
+from duties.store import officer_lists
 from duties.store.chains import heads, history, lines
-from duties.store.database import fetch
+from duties.store.database import fetch, transaction
 from duties.store.verifying import silent_changes
 from tests.bot.play import LAW, ZONE
-from tests.bot.talk import HEAD, OFFICER, PREFECTURE, SUPERVISOR, Row, Talk, begun
+from tests.bot.talk import ADMIN, HEAD, OFFICER, PREFECTURE, SUPERVISOR, Row, Talk, begun
+from tests.bot.test_inviting import code_in
 
 NUMBER = "昌市城管〔2026〕3号 https://cj.gov.cn/a"
 SHOWN = f"{NUMBER} https://cj.gov.cn/a"
@@ -32,13 +38,18 @@ async def talk(database_url: str) -> AsyncIterator[Talk]:
 
 
 async def at_once(talk: Talk, *said: tuple[str, str]) -> list[str]:
-    """Everybody says something in the same moment; two bots over one database work it off in parallel."""
+    """Everybody says something in the same moment; two bots over one database work it off in parallel.
+
+    Each is handed its own messages: of two that look for work, one waits for the other's message before it goes on.
+    """
     before = len(talk.adapter.sent)
     for number, (who, text) in enumerate(said):
         mark = f"{before}-{number}"
         await talk.bot.inbox.receive(Incoming(talk.adapter.connection, "app", mark, who, talk.filled(text)))
     other = Bot(LAW, {talk.adapter.connection: talk.adapter}, lambda: talk.now, zone=ZONE)
-    await asyncio.gather(talk.bot.inbox.process(), other.inbox.process())
+    both = cycle((talk.bot.inbox, other.inbox))
+    await asyncio.gather(*(inbox._one(number) for number, inbox in zip(await arrivals.waiting(9), both, strict=False)))
+    assert await arrivals.waiting(1) == []
     await talk.bot.step(tick=False)
     answers = await fetch(
         "SELECT n.address, n.body FROM notice n WHERE n.answers IS NOT NULL ORDER BY n.id DESC LIMIT :n", n=len(said)
@@ -142,3 +153,88 @@ async def test_of_many_at_once_each_is_acknowledged_once(talk: Talk) -> None:
     for text in words:
         await at_once(talk, (OFFICER, text), (HEAD, text), (SUPERVISOR, "逾期"))
     assert [await acts(talk, name) for name in ("report", "cases", "plan", "study", "hours")] == [["acknowledge"]] * 5
+
+
+PHONE = "the head's other address"
+WHO = {"supervisors": (SUPERVISOR, PREFECTURE), "unit": (OFFICER, HEAD), "leads": (HEAD, SUPERVISOR)}
+ONCE = [
+    ("supervisors", "确认", "已立案：个案1", "同一单位同一事由已立案：个案1"),
+    ("unit", "申请免办 #{report} 机构已撤并", "已提出申请1", "#{report} 已有同样的申请待答复，未重复提出"),
+    ("unit", "学法 1月3日 行政处罚法", "1/12", "已计一次“行政处罚法”，一次会议计一次"),
+    ("unit", "学法 1月3日 会议：局务会 宪法", "2/12", "“局务会”会议已计一次“宪法”"),
+    ("unit", "计数 内部执法培训 1月3日 甲", "1/4", "已经计过"),
+    ("unit", "学时 张三 4小时 1月3日 行政处罚法", "已记学时", "“行政处罚法”已经记过，未作记录"),
+    ("unit", "学时 冲销 张三 1月3日", "已冲销", "没有张三的这一笔学时，或已冲销"),
+    ("leads", "配合 #{cases} 昌吉市水利局", "已指定配合", "现为“待签收”，不能这样办理"),
+    ("supervisors", "扣分 撤销 1 记错了", "第 1 号", "第 1 号已由第 2 号撤销"),
+]
+"""Whose words, said by two at once; what the first hears, and what the second, as if it had come later."""
+OPENING = "立案 意见书 昌吉市城市管理局 1月3日收到 昌司督〔2026〕9号"
+BEFORE: tuple[Row, ...] = (
+    (SUPERVISOR, "扣分 水利局 2 迟报", "第 1 号"),
+    (SUPERVISOR, OPENING, "请核对"),
+    (PREFECTURE, OPENING, "请核对"),
+)
+LISTED = "unit,name,certificate\ncjs-urban,张三,C1\n"
+
+
+async def one_of_two(talk: Talk, said: Both, first: str, second: str) -> str:
+    """Whichever was first, one is told that it is done, and the other that it was. Returns who was first."""
+    answers = await at_once(talk, *said)
+    refused = holds(answers, talk.filled(second))
+    assert sorted(refused) == [False, True], answers
+    assert talk.filled(first) in answers[refused.index(False)], answers
+    return said[refused.index(False)][0]
+
+
+async def enlist(talk: Talk) -> None:
+    data, today = LISTED.encode(), talk.now.date()
+    changes = officers.changes("officers.csv", data, await officer_lists.known(today), {})
+    async with transaction():
+        await training.import_list(changes, "officers.csv", data, LAW.registry, Moment(talk.now, today, "cli"))
+
+
+async def test_what_is_done_once_is_done_once_by_two(talk: Talk) -> None:
+    await enlist(talk)
+    await talk.hold(BEFORE)
+    for who, text, first, second in ONCE:
+        one, other = WHO[who]
+        await one_of_two(talk, ((one, text), (other, text)), first, second)
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM training WHERE undone_by IS NOT NULL")
+    assert row["found"] == 1
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM casefile")
+    assert row["found"] == 1
+
+
+async def test_a_code_is_given_once_and_binds_once(talk: Talk) -> None:
+    answers = await at_once(talk, (HEAD, f"邀请 {OFFICER}"), (ADMIN, f"邀请 {OFFICER}"))
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM invitation WHERE used_at IS NULL")
+    assert row["found"] == 1, answers
+    code = code_in(await talk.say(ADMIN, f"邀请 {HEAD}"))
+    said = ((PHONE, f"绑定 {code}"), (f"{PHONE} again", f"绑定 {code}"))
+    await one_of_two(talk, said, "绑定成功", "无效、已使用或已过期")
+
+
+async def test_a_post_is_given_once_from_two_addresses(talk: Talk) -> None:
+    await talk.hold([(PHONE, f"绑定 {code_in(await talk.say(ADMIN, f'邀请 {HEAD}'))}", "绑定成功")])
+    said = ((HEAD, f"委托 {OFFICER} 1月5日至1月8日"), (PHONE, f"委托 {OFFICER} 1月7日至1月9日"))
+    await one_of_two(talk, said, "代行", "未作改动。要改请先回复“委托 取消”")
+    (row,) = await fetch("SELECT COUNT(*) AS found FROM post WHERE acting_for IS NOT NULL")
+    assert row["found"] == 1
+
+
+async def test_a_letter_is_drafted_numbered_and_served_once(talk: Talk) -> None:
+    await talk.go_to("2026-02-05 10:00")
+    draft = "拟稿 督办函 #{report}"
+    both = ((SUPERVISOR, draft), (PREFECTURE, draft))
+    who = await one_of_two(talk, both, "已拟督办函（函1）", "已有同类文书：函1")
+    await talk.hold([(who, "拟稿 意见书 #{report}", "已拟监督意见书（函2）")])  # the same office's as the first
+    issue = "昌司督{} 今天 签发人张三"
+    said = (
+        (SUPERVISOR, f"发文 函1 {issue.format('〔2026〕1号')}"),
+        (PREFECTURE, f"发文 函2 {issue.format('[2026] 1号')}"),
+    )
+    await one_of_two(talk, said, "已发文", "本年已用过")
+    (row,) = await fetch("SELECT id FROM letter WHERE state = 'issued'")
+    serve = f"送达 函{row['id']} 今天 当面签收"
+    await one_of_two(talk, ((SUPERVISOR, serve), (PREFECTURE, serve)), "已送达", "当前为“已送达”")
