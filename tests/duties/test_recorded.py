@@ -287,6 +287,18 @@ MADE_UP = {
 }
 
 
+@pytest.mark.usefixtures("town")
+async def test_the_database_itself_lets_no_office_give_a_number_twice() -> None:
+    copy = (
+        "INSERT INTO letter (paper, issuer_id, unit_id, obligation_id, state, number_key, version, document, signatory,"
+        " proof, reason, drafted_by, drafted_at) SELECT 'opinion', issuer_id, unit_id, obligation_id, '{}', number_key,"
+        " version, document, signatory, proof, reason, drafted_by, drafted_at FROM letter"
+    )
+    await execute(copy.format("withdrawn"))
+    with pytest.raises(Exception, match=r"(?i)unique constraint"):
+        await execute(f"{copy.format('issued')} WHERE id = 1")
+
+
 async def test_a_row_that_no_line_speaks_of_is_found(town: dict[str, int]) -> None:
     for kind, statement in MADE_UP.items():
         (told,) = await after(statement)
