@@ -12,7 +12,7 @@ from duties.ledger import StreamRef
 from duties.obligations import Moment
 from duties.store import officer_lists, verifying
 from duties.store.chains import history
-from duties.store.database import execute, fetch, transaction
+from duties.store.database import fetch, transaction
 from tests.bot.play import LAW
 from tests.bot.talk import HEAD, OFFICER, SUPERVISOR, WATER, Row, Talk, begun, copied, prepare, talking
 
@@ -295,7 +295,7 @@ async def test_hours_of_who_has_left_are_corrected_where_they_served(database_ur
 async def test_hours_are_corrected_where_no_officer_is_left(talk: Talk) -> None:
     await enlist(talk, LIST)
     await talk.hold(((WATER, "学时 赵六 4小时 1月2日 甲", "已记学时"),))
-    await execute("UPDATE officer SET until = '2026-01-03' WHERE certificate = 'W1'")
+    await enlist(talk, "单位,姓名,执法证号,至\n昌吉市水利局,赵六,W1,2026-01-03\n")
     await talk.hold((
         (WATER, "学时", "没有导入执法人员名单"),
         (WATER, "学时 赵六 4小时 乙", "没有导入执法人员名单"),
