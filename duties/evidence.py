@@ -32,8 +32,8 @@ def added(slots: Sequence[EvidenceSlot], kept: Sequence[Kept], given: Evidence, 
     if not given:
         return [dict(one) for one in kept]
     if given.empty or not slots:
-        words = {NOTE: f"{given.note} {given.exempt}".strip()} if given.exempt else {}
-        return [{**_parts(given), **words, **_days(given, today)}]
+        words = " ".join([given.note, *(one.why for one in given.exempt)]).strip()
+        return [{**_parts(given), **({NOTE: words} if words else {}), **_days(given, today)}]
     filled = {str(one.get(SLOT, "")): dict(one) for one in kept if not one.get(EMPTY)}
     for slot, taken in _shared(slots, filled, given):
         if taken or (given.done_on and DATE in slot.needs and not _parts(given)):
@@ -78,22 +78,29 @@ def _shared(
     lacks = [lack.slot for lack in lacking(slots, list(filled.values()))] or list(slots)
     anew = {part for part in _parts(given) if part in DOCUMENTS and not any(part in slot.needs for slot in lacks)}
     lacks = [slot for slot in slots if slot in lacks or anew.intersection(slot.needs)]
-    shared = [(slot, _taken(slot, slots, filled.get(slot.slot, {}), given)) for slot in lacks]
-    unused = "" if any(EXEMPT in taken for _, taken in shared) else given.exempt
-    if words := " ".join(part for part in (given.note, unused) if part):
+    shared = [(slot, _taken(slot, slots, given)) for slot in lacks]
+    unused = [one.why for one in given.exempt]
+    for slot, taken in shared:
+        if why := _excuses(slot, {**filled.get(slot.slot, {}), **taken}, given):
+            taken[EXEMPT] = "\uff1b".join(why)
+            unused = [one for one in unused if one not in why]
+    if words := " ".join(part for part in (given.note, *unused) if part):
         for _, taken in [one for one in shared if NOTE in _needs(one[0])] or shared[:1]:
             taken[NOTE] = words
     return shared
 
 
-def _taken(slot: EvidenceSlot, slots: Sequence[EvidenceSlot], before: Kept, given: Evidence) -> dict[str, Any]:
+def _taken(slot: EvidenceSlot, slots: Sequence[EvidenceSlot], given: Evidence) -> dict[str, Any]:
     """A number or link that another slot wants, and this one does not, is not this one's."""
     others = {need for other in slots for need in other.needs} - set(slot.needs)
-    taken = {part: value for part, value in _parts(given).items() if part in DOCUMENTS and part not in others}
-    still = tuple(_wanted(slot, {**before, **taken}))
-    if given.exempt and (given.exempt_from in still or (still and given.exempt_from == EVERYTHING)):
-        taken[EXEMPT] = given.exempt
-    return taken
+    return {part: value for part, value in _parts(given).items() if part in DOCUMENTS and part not in others}
+
+
+def _excuses(slot: EvidenceSlot, one: Kept, given: Evidence) -> list[str]:
+    """The reasons about just what a slot still lacks, else those about whatever is lacking."""
+    still = tuple(_wanted(slot, one))
+    about = [each.why for each in given.exempt if each.what in still]
+    return about or [each.why for each in given.exempt if still and each.what == EVERYTHING]
 
 
 def _replaced(part: str, taken: Kept) -> bool:

@@ -219,22 +219,31 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """What an answer shows that a duty was done; all parts are optional.
+class Exemption:
+    """Why something need not be shown; `what` is "number", "link", or "all" that is still lacking."""
 
-    `exempt` is why something need not be shown, `exempt_from` what: "number", "link", or "all" that is still lacking.
-    """
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an answer shows that a duty was done; all parts are optional."""
 
     number: str = ""
     done_on: date | None = None
     link: str = ""
     note: str = ""
     empty: bool = False
-    exempt: str = ""
-    exempt_from: str = ""
+    exempt: tuple[Exemption, ...] = ()
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it is not said why something need not be shown."""
+        return any(not one.why for one in self.exempt)
 
     def __bool__(self) -> bool:
-        return bool(self.number or self.done_on or self.link or self.note or self.empty or self.exempt_from)
+        return bool(self.number or self.done_on or self.link or self.note or self.empty or self.exempt)
 
 
 class Answer(StrEnum):

@@ -175,8 +175,7 @@ async def answer(ask: Ask, one: Obligation, part: Share, words: str) -> Reply:
         return _asking(ask, one, part, "no-such-day", text=error)
     if evidence.done_on and evidence.done_on > ask.today:
         return _asking(ask, one, part, "day-future", day=evidence.done_on)
-    unsaid = bool(evidence.exempt_from and not evidence.exempt)
-    if not evidence or unsaid or (ask.asked and (is_courtesy(words) or is_question(words))):
+    if not evidence or evidence.unexplained or (ask.asked and (is_courtesy(words) or is_question(words))):
         return _asking(ask, one, part, "share-evidence-wanted")
     done = await shares.answer(ask.actor, one.id, part.unit_id, evidence, ask.at)
     missing = await _complete(ask, done)

@@ -151,7 +151,7 @@ async def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, wor
         return _asking(ask, todo, "day-future", day=evidence.done_on)
     if evidence.empty and not may_be_empty:
         return _asking(ask, todo, "cannot-be-empty")
-    if evidence.exempt_from and not evidence.exempt:
+    if evidence.unexplained:
         return _asking(ask, todo, "exempt-why", words)
     unclear = is_courtesy(words) or is_question(words)
     if (not evidence and not await _all_shown(ask, todo)) or (ask.asked and words and unclear):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import arrow
 
-from duties.model import Evidence
+from duties.model import Evidence, Exemption
 
 LONGEST = 4_000
 """Characters of a message that are read; the rest is kept in the inbox and not understood."""
@@ -49,13 +49,17 @@ EMPTY = re.compile(
 NUMBER = re.compile(
     r"\w{0,16}[〔\[【(（]\s*\d{4}\s*[〕\]】)）]\s*(?:第\s*)?\d+\s*号?|[\u4e00-\u9fff]{1,16}\d{4}年?第?\d{1,5}号"
 )
+_NO_NUMBER = r"无文号|没有文号|\bno number"
+_NO_LINK = r"免公开|免于公开|不予公开|不公开|无链接|\b(?:not public|no link)"
+_NOTHING = r"不适用|(?<![\w./])(?:not applicable|n/a)"
+_ENDS = r"(?![^\s，,。.；;、:：!！~～…])"
+_NEXT = rf"(?<=[\s，,。、])(?:(?:{_NO_NUMBER}){_ENDS}|(?:{_NO_LINK}|{_NOTHING})\s*[:：])"
 EXEMPTION = re.compile(
-    r"(?:(?P<number>无文号|没有文号|\bno number)"
-    r"|(?P<link>免公开|免于公开|不予公开|不公开|无链接|\b(?:not public|no link))"
-    r"|(?P<all>不适用|(?<![\w./])(?:not applicable|n/a)))(?![^\s，,。.；;、:：!！~～…])[\s，,:：]*(?P<why>[^；;\n]*)",
+    rf"(?:(?P<number>{_NO_NUMBER})|(?P<link>{_NO_LINK})|(?P<all>{_NOTHING})){_ENDS}"
+    rf"[\s，,:：]*(?P<why>(?:(?!{_NEXT})[^；;\n])*)",
     re.IGNORECASE,
 )
-"""Why a piece of evidence is not there: the word says which, what follows is the reason."""
+"""Why a piece of evidence is not there: the word says which, what follows is the reason, up to the next such word."""
 LINK = re.compile(r"(?:https?://|www\.)[^\s，。；、<>\"'”“）)]+", re.IGNORECASE)
 _SPELT = "〇零一二三四五六七八九十"
 DAY = re.compile(
@@ -69,7 +73,8 @@ DAY = re.compile(
 )
 """A day in a sentence. 5日 alone is none, it may be a span; 5号 is one, unless it numbers something: 1号文件."""
 LABEL = re.compile(
-    r"(?:(?<=^)|(?<=[\s，,；;。]))(?:文号|发文字号|日期|时间|链接|网址|说明|备注|number|date|link|note)(?:\s*[:：]\s*|\s+)",
+    r"(?:(?<=^)|(?<=[\s，,；;。]))(?<!\bno )"
+    r"(?:文号|发文字号|日期|时间|链接|网址|说明|备注|number|date|link|note)(?:\s*[:：]\s*|\s+)",
     re.IGNORECASE,
 )
 _NUMBER_LABEL = re.compile(r"^\w*(?:文号|字号)[为是]?(?=\w)")
@@ -279,7 +284,7 @@ def first_day(text: str, today: date) -> tuple[date | None, str]:
 def read_evidence(text: str, today: date) -> Evidence:
     """Document number, date, link and note in free order. Raises DayError for a date that does not exist."""
     link, rest = _cut(LINK, LABEL.sub(" ", text))
-    exempt, exempt_from, rest = _exemption(rest)
+    exempt, rest = _exempt(rest)
     number, rest = _cut(NUMBER, rest)
     day, rest = _cut(DAY, rest)
     empty = ""
@@ -293,18 +298,25 @@ def read_evidence(text: str, today: date) -> Evidence:
         note="" if is_courtesy(note) else note,
         empty=bool(empty),
         exempt=exempt,
-        exempt_from=exempt_from,
     )
 
 
-def _exemption(text: str) -> tuple[str, str, str]:
-    """Why something need not be shown, what, and the text without that. A number that is not there needs no reason."""
-    found = EXEMPTION.search(text)
-    if found is None:
-        return "", "", text
-    kind = next(name for name in ("number", "link", "all") if found[name])
-    said = found[0] if found["why"] or kind == "number" else ""
-    return _trimmed(said)[:LONGEST_TOPIC], kind, f"{text[: found.start()]} {text[found.end() :]}"
+def _exempt(text: str) -> tuple[tuple[Exemption, ...], str]:
+    """What need not be shown, each with why, and the text without that. A number that is not there needs no reason."""
+    exempt: list[Exemption] = []
+    start = end = len(text)
+    for found in EXEMPTION.finditer(text):
+        if exempt and _trimmed(text[end : found.start()]):
+            break  # inside other words it excuses nothing more
+        start, end = min(start, found.start()), found.end()
+        said = found[0] if _explained(found) else ""
+        what = next(name for name in ("number", "link", "all") if found[name])
+        exempt.append(Exemption(what, _trimmed(said)[:LONGEST_TOPIC]))
+    return tuple(exempt), f"{text[:start]} {text[end:]}"
+
+
+def _explained(found: re.Match[str]) -> bool:
+    return bool(found["why"].strip(EDGES) or found["number"])
 
 
 def reasoned(said: str, answer: str) -> str:
@@ -314,8 +326,9 @@ def reasoned(said: str, answer: str) -> str:
     """
     if is_courtesy(answer) or is_question(answer):
         return said
-    instead = any(pattern.search(answer) for pattern in (LINK, NUMBER, EXEMPTION))
-    return _trimmed(f"{EXEMPTION.sub(' ', said) if instead else said} {answer}")
+    if any(pattern.search(answer) for pattern in (LINK, NUMBER, EXEMPTION)):
+        return _trimmed(f"{EXEMPTION.sub(' ', said)} {answer}")
+    return _trimmed(EXEMPTION.sub(lambda found: found[0] if _explained(found) else f"{found[0]} {answer}", said))
 
 
 def days_ahead(words: str) -> tuple[int | None, str]:

@@ -173,6 +173,32 @@ def test_words_that_would_call_everybody_are_made_harmless(written: str, shown: 
     assert harmless(shown) == shown
 
 
+SECRET = ("link", "免公开：涉及商业秘密")
+
+
+@pytest.mark.parametrize(
+    ("text", "exempt", "note"),
+    [
+        ("无文号", [("number", "无文号")], ""),
+        ("无文号；免公开：涉及商业秘密", [("number", "无文号"), SECRET], ""),
+        ("无文号，免公开：涉及商业秘密；抽查12件", [("number", "无文号"), SECRET], "抽查12件"),
+        ("免公开：涉及商业秘密 不适用：无", [SECRET, ("all", "不适用：无")], ""),
+        ("免公开：涉及商业秘密 无文号", [SECRET, ("number", "无文号")], ""),
+        ("免公开：本年不适用，不公开。", [("link", "免公开：本年不适用，不公开")], ""),
+        ("免公开：涉及商业秘密；该件不适用", [SECRET], "该件不适用"),
+        ("免公开；不适用", [("link", ""), ("all", "")], ""),
+        ("no number: lost not public: why", [("number", "no number: lost"), ("link", "not public: why")], ""),
+        ("not public: n/a here", [("link", "not public: n/a here")], ""),
+        ("no link: intranet only", [("link", "no link: intranet only")], ""),
+    ],
+)  # fmt: skip
+def test_what_need_not_be_shown_is_read_each_with_its_reason(
+    text: str, exempt: list[tuple[str, str]], note: str
+) -> None:
+    read = read_evidence(text, TODAY)
+    assert ([(one.what, one.why) for one in read.exempt], read.note) == (exempt, note)
+
+
 @given(st.text())
 def test_whatever_is_written_is_understood_as_visible_single_spaced_text(text: str) -> None:
     seen = clean(text)

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duties.evidence import Kept, added, completed_on, lacking
-from duties.model import Evidence
+from duties.model import Evidence, Exemption
 from duties.registry import EvidenceSlot
 
 TODAY = date(2026, 1, 20)
 NUMBER, LINK = "甲〔2026〕1号", "https://cj.gov.cn/a"
+UNNUMBERED, SECRET = Exemption("number", "无文号"), Exemption("link", "免公开：秘密")
+NOT_APPLICABLE = Exemption("all", "不适用：无")
 
 
 def slot(name: str, *needs: str) -> EvidenceSlot:
@@ -44,9 +46,13 @@ def wanted(slots: tuple[EvidenceSlot, ...], *answers: Evidence) -> dict[str, tup
         (REPORT, Evidence(done_on=TODAY), {"filed": ("number",), "published": ("link",)}),
         (REPORT, Evidence(note="已报送"), {"filed": ("number",), "published": ("link",)}),
         (REPORT, Evidence(empty=True), {}),
-        (REPORT, Evidence(number=NUMBER, exempt="免公开：秘密", exempt_from="link"), {}),
-        (REPORT, Evidence(number=NUMBER, exempt="无文号", exempt_from="number"), {"published": ("link",)}),
-        (REPORT, Evidence(exempt="不适用：无", exempt_from="all"), {}),
+        (REPORT, Evidence(number=NUMBER, exempt=(SECRET,)), {}),
+        (REPORT, Evidence(number=NUMBER, exempt=(UNNUMBERED,)), {"published": ("link",)}),
+        (REPORT, Evidence(exempt=(NOT_APPLICABLE,)), {}),
+        (REPORT, Evidence(exempt=(UNNUMBERED,)), {"published": ("link",)}),
+        (REPORT, Evidence(exempt=(UNNUMBERED, SECRET)), {}),
+        (REPORT, Evidence(exempt=(SECRET, NOT_APPLICABLE)), {}),
+        (REPORT, Evidence(exempt=(SECRET, SECRET)), {"filed": ("number",)}),
         ((RECORD,), Evidence(done_on=TODAY), {}),
         ((RECORD,), Evidence(number=NUMBER), {}),
         ((RECORD,), Evidence(note="抽查12件"), {}),
@@ -86,13 +92,27 @@ def test_what_was_shown_may_be_corrected_while_something_else_is_lacking() -> No
 
 
 def test_a_document_that_is_there_after_all_needs_no_excuse() -> None:
-    kept = after(REPORT, Evidence(exempt="无文号", exempt_from="number"), Evidence(number=NUMBER))
+    kept = after(REPORT, Evidence(exempt=(UNNUMBERED,)), Evidence(number=NUMBER))
     assert kept == [{"slot": "filed", "number": NUMBER, "shown": "2026-01-20"}]
 
 
 def test_a_reason_that_excuses_nothing_is_kept_as_words() -> None:
-    (kept,) = after((FILED,), Evidence(number=NUMBER, note="已存档", exempt="免公开：秘密", exempt_from="link"))
+    (kept,) = after((FILED,), Evidence(number=NUMBER, note="已存档", exempt=(SECRET,)))
     assert kept["note"] == "已存档 免公开：秘密"
+
+
+def test_each_slot_keeps_its_own_reason_and_several_of_one_slot_stand_together() -> None:
+    kept = after(REPORT, Evidence(exempt=(NOT_APPLICABLE, SECRET)))
+    assert [one["exempt"] for one in kept] == ["不适用：无", "免公开：秘密"]
+    (both,) = after((slot("both", "number", "link"),), Evidence(exempt=(UNNUMBERED, SECRET)))
+    assert both["exempt"] == "无文号；免公开：秘密"
+
+
+def test_of_two_reasons_the_one_that_excuses_nothing_is_kept_as_words() -> None:
+    filed, _ = after((FILED, PHOTOS), Evidence(exempt=(UNNUMBERED, SECRET)), Evidence(note="见附件"))
+    assert (filed["exempt"], filed.get("note")) == ("无文号", None)
+    (empty,) = after(REPORT, Evidence(empty=True, exempt=(UNNUMBERED, SECRET)))
+    assert empty["note"] == "无文号 免公开：秘密"
 
 
 def test_without_slots_the_last_answer_is_kept() -> None:
