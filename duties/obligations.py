@@ -92,16 +92,19 @@ async def acknowledge(actor: Actor, number: int, at: Moment) -> Done:
 async def report(actor: Actor, number: int, evidence: Evidence, at: Moment, by: Reporting = ANYHOW) -> Done:
     """报结: the unit says it is done and shows by what. The completion day is the evidence's.
 
-    What the duty wants shown and is lacking, or the head has still to confirm, keeps it open: what was shown is kept.
+    What the duty wants shown and is lacking, a partner that has not answered, or the head that has still to confirm
+    keeps it open: what was shown is kept. Nothing shown while a partner has not answered is refused.
     """
     one = await found(number)
     await _must_hold(actor, one, at, "report")
     _must_be(one, *OPEN_STATES)
-    await must_be_answered(one)
+    if not evidence:
+        await must_be_answered(one)
     if evidence.done_on and evidence.done_on > at.today:
         raise RefusedError("refused-future", day=evidence.done_on)
     shown = added(by.slots, await reading.evidence_of(number), evidence, at.today)
-    if lacking(by.slots, shown) or (by.head_confirms and not actor.holds(one.unit_id, Role.HEAD)):
+    waits = await share_rows.any_open(number) or (by.head_confirms and not actor.holds(one.unit_id, Role.HEAD))
+    if waits or lacking(by.slots, shown):
         return await _moved(actor, one, at, "show", State.ACKNOWLEDGED, {"evidence": shown}, evidence=shown)
     done_on = completed_on(shown, at.today)
     columns: dict[str, Any] = {"done_on": done_on, "backdated": done_on < at.today, "evidence": shown}

@@ -6,8 +6,8 @@ from typing import Any
 from bot.conversation import find, news
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.narrow import units_called
-from bot.conversation.telling import PARTS
-from bot.store import addressees, shared
+from bot.conversation.telling import PARTS, all_shown
+from bot.store import addressees, people, shared
 from bot.store.oversight import Narrow, View
 from bot.wording import say, shortened
 from bot.wording.grammar import (
@@ -94,7 +94,8 @@ async def _added(ask: Ask, one: Obligation, unit: int) -> Reply:
 async def _removed(ask: Ask, one: Obligation, partner: Share) -> Reply:
     part = await shares.remove(ask.actor, one.id, partner.unit_id, ask.at)
     await _tell(ask, "news-share-removed", part)
-    return _echo(ask, "echo-share-remove", part)
+    freed = not await _complete(ask, part.obligation) and ask.actor.holds(one.unit_id, *HOLDERS)
+    return _echo(ask, "echo-share-remove", part, [ask.say("share-none-left", id=one.id)] if freed else [])
 
 
 async def release(ask: Ask) -> Reply:
@@ -119,7 +120,7 @@ async def release(ask: Ask) -> Reply:
         return Reply(text, question=ask.question("reason", "share-release", one.id, rest=partner.unit))
     part = await shares.release(ask.actor, one.id, partner.unit_id, reason[:LONGEST_TOPIC], ask.at)
     await _tell(ask, "news-share-released", part, reason=reason[:LONGEST_TOPIC])
-    await _complete(ask, part)
+    await _complete(ask, part.obligation)
     return _echo(ask, "echo-share-release", part, reason=reason[:LONGEST_TOPIC])
 
 
@@ -178,7 +179,7 @@ async def answer(ask: Ask, one: Obligation, part: Share, words: str) -> Reply:
     if not evidence or evidence.unexplained or (ask.asked and (is_courtesy(words) or is_question(words))):
         return _asking(ask, one, part, "share-evidence-wanted")
     done = await shares.answer(ask.actor, one.id, part.unit_id, evidence, ask.at)
-    missing = await _complete(ask, done)
+    missing = await _complete(ask, done.obligation)
     note = ask.say("share-still-open", names=missing) if missing else ask.say("share-complete")
     return _echo(ask, "echo-share-answer", done, [note])
 
@@ -188,26 +189,43 @@ def _asking(ask: Ask, one: Obligation, part: Share, key: str, **facts: object) -
     return Reply(ask.say(key, partner=part.unit, **ask.facts(one), **facts), question=question)
 
 
-async def _complete(ask: Ask, part: Part) -> list[str]:
-    """Who has still to answer; when nobody has, the lead is told."""
-    missing = [each.unit for each in await share_rows.unanswered(part.obligation.id)]
+async def _complete(ask: Ask, one: Obligation) -> list[str]:
+    """Who has still to answer; when nobody has, the lead is told, and offered the report that lacks nothing else."""
+    missing = [each.unit for each in await share_rows.unanswered(one.id)]
     if not missing:
-        await news.to_unit(ask, "news-shares-complete", part.obligation)
+        shown = await all_shown(ask, one)
+        whom = await addressees.of_unit(one.unit_id, HOLDERS, ask.today, ask.at.now)
+        button = ((say("button-report"), f"report:{one.id}", "primary"),) if shown else ()
+        await news.tell(ask, "news-shares-shown" if shown else "news-shares-complete", one, whom, button)
     return missing
 
 
+async def awaited(ask: Ask, one: Obligation) -> list[str]:
+    """What a report still waits for: who has not answered, and who could let them off. Empty when all have."""
+    missing = await share_rows.unanswered(one.id)
+    if not missing:
+        return []
+    zone = ask.at.now.tzinfo
+    names = [ask.say("share-missing", unit=each.unit, since=each.since.astimezone(zone).date()) for each in missing]
+    who = await people.supervisors_over(one.unit_id, ask.today) or ask.say("who-nobody")
+    return [ask.say("share-awaited", n=len(missing), missing=names, who=who, id=one.id)]
+
+
 async def undone(ask: Ask, done: Done) -> None:
-    """An undo is told to the partner it is about; one by the partner itself, to the lead."""
+    """An undo is told to the partner it is about; the lead hears by whom it waits again, or that it waits no more."""
     act = say(f"act-{done.undone}")
     for unit in done.partners:
         part = await share_rows.found(done.obligation.id, unit)
         assert part is not None
         facts: dict[str, Any] = {"act": act, "partner": part.unit, "share": say(f"share-{part.state}")}
-        if ask.actor.holds(unit, *HOLDERS):
-            await news.to_unit(ask, "news-share-undone", done.obligation, **facts)
-        else:
+        one, own, awaits = done.obligation, ask.actor.holds(unit, *HOLDERS), part.state in OPEN_SHARES
+        if not own:
             whom = await addressees.of_unit(unit, HOLDERS, ask.today, ask.at.now)
-            await news.tell(ask, "news-share-undone", done.obligation, whom, **facts)
+            await news.tell(ask, "news-share-undone", one, whom, **facts)
+        if own or awaits:
+            await news.to_unit(ask, "news-share-undone", one, **facts)
+        elif one.state in OPEN_STATES and await all_shown(ask, one):
+            await _complete(ask, one)
 
 
 async def echoed_undone(ask: Ask, done: Sequence[Done]) -> list[str]:

@@ -10,7 +10,7 @@ from bot.conversation.checklist import confirmed_note
 from bot.conversation.counting import count
 from bot.conversation.find import Found
 from bot.conversation.holder import each_once
-from bot.conversation.telling import PARTS, echo, is_counted, slot_named, wanted
+from bot.conversation.telling import PARTS, all_shown, echo, is_counted, slot_named, wanted
 from bot.store import addressees
 from bot.wording import say
 from bot.wording.grammar import DayError, is_courtesy, is_question, read_evidence, reasoned
@@ -60,9 +60,9 @@ async def _as_lead(ask: Ask, meant: Found) -> Reply:
             return replace(reply, text="\n".join([ask.say("evidence-differs"), reply.text]))
     elif is_counted(duty):
         return await count(ask, one, duty, meant.rest)
-    todo, refused = await _reportable(ask, meant.obligations)
-    notes = [await refusal.told(ask, "report", each) for each in refused]
     words = reasoned(ask.before, meant.rest) if ask.asked and ask.before else meant.rest
+    todo, refused = await _reportable(ask, meant.obligations, bare=not words)
+    notes = [await refusal.told(ask, "report", each) for each in refused]
     try:
         evidence = read_evidence(words, ask.today)
     except DayError as error:
@@ -79,14 +79,20 @@ def _wanted(duty: Duty) -> tuple[frozenset[str], bool, bool]:
     return needs, duty.may_be_empty or isinstance(duty.rule, StandingRule), is_counted(duty)
 
 
-async def _reportable(ask: Ask, meant: Sequence[Obligation]) -> tuple[list[Obligation], list[RefusedError]]:
-    """Those that may be reported, and why the others may not. Raises when none may."""
+async def _reportable(
+    ask: Ask, meant: Sequence[Obligation], *, bare: bool
+) -> tuple[list[Obligation], list[RefusedError]]:
+    """Those that may be reported, and why the others may not. Raises when none may.
+
+    What shows it is kept while a partner has not answered; `bare` is the word alone, of which nothing could be kept.
+    """
     todo: list[Obligation] = []
     refused: list[RefusedError] = []
     for one in meant:
         try:
             await refusal.must_hold(ask, one, "report", *OPEN_STATES)
-            await obligations.must_be_answered(one)
+            if bare:
+                await obligations.must_be_answered(one)
             if is_standing(ask.registry, one):
                 await checklist.must_be_answered(ask.registry, one)
             todo.append(one)
@@ -103,22 +109,22 @@ def _with(notes: Sequence[str], reply: Reply) -> Reply:
 
 async def _reported(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, notes: list[str]) -> Reply:
     """Each with its own line of the ledger; of several, what is noted about one says which."""
-    done, shown, lines = [], [], []
+    done, about, lacks, lines = [], [], [], []
     for one in todo:
         by = Reporting(await wanted(ask, one), ask.around.head_confirms)
         answer = await _one_reported(ask, one, evidence, by)
         after = answer.obligation
         if answer.action == "show":
-            shown.append(answer)
+            about.append(one.id)
             lines.append(await _still_open(ask, answer, by))
+            lacks += [] if await all_shown(ask, after) else [one.id]
             continue
         done.append(answer)
         said = [*_report_notes(ask, after), *await consequences(ask, after)]
         notes += said if len(todo) == 1 else [ask.say("note-of", id=one.id, text=text) for text in said]
     reply = await echo(ask, "echo-report", done, [*notes, *lines])
-    open_ids = [one.obligation.id for one in shown]
-    question = ask.question("evidence", "report", *open_ids) if open_ids else None
-    return replace(reply, about=(*reply.about, *open_ids), question=question)
+    question = ask.question("evidence", "report", *lacks) if lacks else None
+    return replace(reply, about=(*reply.about, *about), question=question)
 
 
 async def _one_reported(ask: Ask, one: Obligation, evidence: Evidence, by: Reporting) -> Done:
@@ -135,8 +141,12 @@ async def _still_open(ask: Ask, answer: Done, by: Reporting) -> str:
     one = answer.obligation
     lacks = lacking(by.slots, await reading.evidence_of(one.id))
     kept = ask.say("echo-shown", entry=answer.entry, **ask.facts(one))
+    awaited = await partners.awaited(ask, one)
     if lacks:
-        return f"{kept}\n{ask.say('echo-lacking', slots=[slot_named(ask, each.slot, each.needs) for each in lacks])}"
+        slots = [slot_named(ask, each.slot, each.needs) for each in lacks]
+        return "\n".join([kept, ask.say("share-lacking" if awaited else "echo-lacking", slots=slots), *awaited])
+    if awaited:
+        return "\n".join([kept, *awaited])
     heads = await addressees.of_unit(one.unit_id, (Role.HEAD,), ask.today, ask.at.now)
     button = (say("button-report"), f"report:{one.id}", "primary")
     told = await news.tell(ask, "news-confirm", one, heads, (button,))
@@ -154,22 +164,14 @@ async def _problem(ask: Ask, todo: Sequence[Obligation], evidence: Evidence, wor
     if evidence.unexplained:
         return _asking(ask, todo, "exempt-why", words)
     unclear = is_courtesy(words) or is_question(words)
-    if (not evidence and not await _all_shown(ask, todo)) or (ask.asked and words and unclear):
+    shown = evidence or all([await all_shown(ask, one) for one in todo])
+    if not shown or (ask.asked and words and unclear):
         return await _evidence_wanted(ask, todo, needs)
     # What is said within half an hour of a question need not be its answer: words alone count where words are wanted.
     said_only = evidence.note and not (evidence.number or evidence.done_on or evidence.link or evidence.exempt)
     if ask.asked and said_only and "note" not in needs:
         return _asking(ask, todo, "evidence-unclear")
     return None
-
-
-async def _all_shown(ask: Ask, todo: Sequence[Obligation]) -> bool:
-    """Whether nothing is lacking any more: then the word alone makes the report."""
-    for one in todo:
-        kept = await reading.evidence_of(one.id)
-        if not kept or lacking(await wanted(ask, one), kept):
-            return False
-    return True
 
 
 async def _evidence_wanted(ask: Ask, todo: Sequence[Obligation], needs: frozenset[str]) -> Reply:

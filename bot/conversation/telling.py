@@ -11,6 +11,7 @@ from bot.wording import shortened
 from bot.wording.grammar import LONGEST_TOPIC
 from bot.wording.groups import timing
 from duties import training
+from duties.evidence import lacking
 from duties.model import OPEN_STATES, Obligation
 from duties.obligations import Done
 from duties.registry import CountedRule, Duty, EvidenceSlot
@@ -82,6 +83,12 @@ async def wanted(ask: Ask, one: Obligation) -> tuple[EvidenceSlot, ...]:
         return slots
     _, places = await reading.standing_of(one.unit_id, one.due)
     return tuple(slot for slot in slots if not slot.jurisdiction or slot.jurisdiction in places)
+
+
+async def all_shown(ask: Ask, one: Obligation) -> bool:
+    """Whether what was kept lacks nothing: then 完成 alone makes the report."""
+    kept = await reading.evidence_of(one.id)
+    return bool(kept) and not lacking(await wanted(ask, one), kept)
 
 
 def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: tuple[int, ...] = ()) -> Reply:

@@ -86,8 +86,13 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "待办", "配合 1 项待答复", "配合（牵头：昌吉市城市管理局）", "待签收"),
         (WATER, "签收 #{report}", "已签收配合：昌吉市水利局", "牵头：昌吉市城市管理局"),
         (WATER, "签收 #{report}", "现为“已签收”", "无须再签收"),
-        (HEAD, f"完成 #{{report}} {SHOWN}", "还有 1 个配合单位未答，不能报结：昌吉市水利局（自2026年1月4日",
-         "免配合 #{report}", "昌吉市司法局执法监督员"),
+        (HEAD, "完成 #{report}", "还有 1 个配合单位未答，不能报结：昌吉市水利局（自2026年1月4日", "依据可先报",
+         "免配合 #{report}", "昌吉市司法局执法监督员", "台账号"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已记下昌吉市城市管理局“行政执法年度分析报告”", "还没有报结", "台账号",
+         "还有 1 个配合单位未答：昌吉市水利局（自2026年1月4日", "回复“完成 #{report}”即报结，不必重报依据",
+         "昌吉市司法局执法监督员回复“免配合 #{report} 单位 理由”", "! 还缺"),
+        (HEAD, "完成 #{report}", "还有 1 个配合单位未答，不能报结"),
+        (OFFICER, "详情 #{report}", "已签收", NUMBER, "补充依据"),
         (WATER, "完成 #{report}", "办理情况"),
         (WATER, "好的", "办理情况"),
         (WATER, "什么意思？", "办理情况"),
@@ -97,7 +102,8 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "完成 #{report} 再报一次", "昌吉市水利局配合", "现为“已答复”", "未作改动"),
         (OFFICER, "详情 #{report}", "配合：昌吉市水利局 已答复", "昌市水〔2026〕8号", "数据已报",
          "答复配合：昌吉市水利局"),
-        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
+        (HEAD, "完成 #{report}", "已报结"),
+        (SUPERVISOR, "待核", NUMBER, "https://cj.gov.cn/a"),
         (WATER, "撤回", "此后又有新的办理，不能撤回"),
     ),
     "named by 转办, by 协办, in English": (
@@ -107,11 +113,15 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (HEAD, "partner #{report} 昌吉市水利局 cancel", "No partner any more"),
         (HEAD, "partner #{report} 昌吉市水利局", "Partner named", "not to be reported before it answers"),
         (WATER, "ack #{report}", "Acknowledged as partner"),
-        (HEAD, f"done #{{report}} {SHOWN}", "cannot be reported: 1 partners have not answered"),
+        (HEAD, "done #{report}", "cannot be reported: 1 partners have not answered"),
+        (HEAD, f"done #{{report}} {NUMBER}", "Kept as evidence", "Still wanted: ", "1 partners have not answered",
+         '"done #{report}" then reports it', "! the report is made"),
+        (HEAD, "thanks", "Reply with what shows"),
+        (HEAD, "https://cj.gov.cn/a", "Kept as evidence", "! Still wanted"),
         (WATER, "done #{report} figures sent", "Answered as partner", "the lead was told"),
         (WATER, "undo", "Undone: the part of", "is acknowledged again", "(lead: "),
         (SUPERVISOR, "release partner #{report} 水利局 no water involved", "Partner released"),
-        (HEAD, f"done #{{report}} {SHOWN}", "Reported"),
+        (HEAD, "done #{report}", "Reported"),
     ),
     "who may name a partner, and whom": (
         (OFFICER, "配合 #{report} 水利局", "负责人（昌吉市城管局负责人）", "昌吉市司法局执法监督员"),
@@ -169,12 +179,12 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "退回 #{report} 缺附件", "已退回", "理由：缺附件"),
         (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
         (SUPERVISOR, "退回 #{report} 水利局 数据有误", "已退回", "理由：数据有误", "昌吉市水利局须重新答复"),
-        (HEAD, f"完成 #{{report}} {SHOWN}", "还有 1 个配合单位未答"),
         (SUPERVISOR, "撤回", "已撤回"),
         (SUPERVISOR, "退回 #{report} 水利局 数据有误", "昌吉市水利局须重新答复"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已记下", "还有 1 个配合单位未答"),
         (WATER, "详情 #{report}", "配合：昌吉市水利局 待签收", "数据有误"),
         (WATER, "完成 #{report} 已更正", "已答复配合"),
-        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
+        (HEAD, "完成 #{report}", "已报结"),
     ),
     "one partner's word does not bar another's undo, nor the lead's": (
         NAMED,
@@ -193,9 +203,9 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (JUSTICE, "详情 #{joint}", "配合：昌吉市司法局 待签收"),
         (LEAD, "配合 #{joint} 昌吉市司法局 取消", "是规定的职责，不能取消"),
         (SUPERVISOR, "免配合 #{joint} 司法局 没空", "本单位的人不能"),
-        (LEAD, "完成 #{joint} 昌法督〔2026〕1号 今天", "还有 1 个配合单位未答", "昌吉市司法局"),
+        (LEAD, "完成 #{joint} 昌法督〔2026〕1号 今天", "已记下", "还有 1 个配合单位未答", "昌吉市司法局"),
         (JUSTICE, "完成 #{joint} 督查方案已会签", "已答复配合"),
-        (LEAD, "完成 #{joint} 昌法督〔2026〕1号 今天", "已报结"),
+        (LEAD, "完成 #{joint}", "已报结"),
     ),
     "what is not open takes no partner's word": (
         NAMED,
@@ -251,6 +261,61 @@ async def test_the_partner_is_told_at_once_and_the_lead_when_all_have_answered(t
     assert len(said(talk, OFFICER, "配合已齐")) == len(said(talk, HEAD, "配合已齐")) == 1
     await talk.hold([(WATER, "撤回", "已撤回")])
     assert len(said(talk, HEAD, "【撤回】")) == 1
+
+
+KEPT = (HEAD, f"完成 #{{report}} {SHOWN}", "已记下", "还有 1 个配合单位未答")
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        (WATER, "完成 #{report} 数据已报", "均已答复，已告知牵头单位"),
+        (SUPERVISOR, "免配合 #{report} 水利局 不涉及", "已免配合"),
+    ],
+)
+async def test_what_was_kept_is_reported_by_a_button_once_nobody_is_waited_for(talk: Talk, last: Row) -> None:
+    await talk.hold([NAMED, KEPT, last])
+    for who in (OFFICER, HEAD):
+        (told,) = [one for one in talk.told(who) if "【配合已齐】" in one.text]
+        assert talk.filled("依据也已备齐：回复“完成 #{report}”或按按钮即报结") in told.text
+        assert [button.value for button in told.buttons] == [talk.filled("report:{report}")]
+    await talk.hold([(OFFICER, "> report:{report}", "已报结"), (SUPERVISOR, "待核", NUMBER)])
+
+
+async def test_the_lead_whose_evidence_is_not_complete_is_offered_no_button(talk: Talk) -> None:
+    await talk.hold([
+        NAMED, (HEAD, f"完成 #{{report}} {NUMBER}", "已记下", "还缺：向社会公开（链接）", "还有 1 个配合单位未答"),
+        (WATER, "完成 #{report} 数据已报", "均已答复"),
+    ])  # fmt: skip
+    (told,) = [one for one in talk.told(OFFICER) if "【配合已齐】" in one.text]
+    assert "可以报结" in told.text
+    assert not told.buttons
+    await talk.hold([(OFFICER, "完成 #{report} https://cj.gov.cn/a", "已报结")])
+
+
+async def test_a_partner_taken_back_frees_what_was_kept(talk: Talk) -> None:
+    await talk.hold([NAMED, KEPT, (HEAD, "配合 #{report} 水利局 取消", "已取消配合", "回复“完成 #{report}”即可")])
+    assert len(said(talk, OFFICER, "依据也已备齐")) == 1
+    await talk.hold([
+        (SUPERVISOR, "配合 #{report} 水利局", "已指定配合"), (HEAD, "完成 #{report}", "不能报结"),
+        (SUPERVISOR, "撤回", "已撤回"),
+    ])  # fmt: skip
+    assert len(said(talk, OFFICER, "依据也已备齐")) == 2
+    await talk.hold([(OFFICER, "完成 #{report}", "已报结")])
+
+
+async def test_what_was_kept_and_taken_back_is_not_there(talk: Talk) -> None:
+    await talk.hold([
+        NAMED, KEPT, (HEAD, "撤回", "已撤回", "待签收"), (HEAD, "完成 #{report}", "不能报结"),
+        (WATER, "完成 #{report} 数据已报", "均已答复"),
+    ])  # fmt: skip
+    assert not said(talk, OFFICER, "依据也已备齐")
+    await talk.hold([(HEAD, "完成 #{report}", "请回复“行政执法年度分析报告”")])
+
+
+async def test_the_lead_hears_that_a_release_was_taken_back(talk: Talk) -> None:
+    await talk.hold([NAMED, (SUPERVISOR, "免配合 #{report} 水利局 不涉及", "已免配合"), (SUPERVISOR, "撤回", "已撤回")])
+    assert len(said(talk, HEAD, "【撤回】")) == len(said(talk, WATER, "【撤回】")) == 1
 
 
 async def test_what_is_taken_back_is_told_to_the_partner(talk: Talk) -> None:

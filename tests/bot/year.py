@@ -492,8 +492,9 @@ class Life(Play):
     async def _waited(self, one: Owed) -> None:
         """A lead that would report before its partners have answered is told who is missing, and tries again later."""
         missing = [NAMES[part.unit] for part in one.unanswered]
-        text = f"完成 #{one.number} 昌字〔2026〕{self.next_number()}号 今天 https://cj.example/{self.serial}"
-        await self.tells(f"{one.unit}-head", text, f"还有 {len(missing)} 个配合单位未答，不能报结", *missing)
+        await self.tells(
+            f"{one.unit}-head", f"完成 #{one.number}", f"还有 {len(missing)} 个配合单位未答，不能报结", *missing
+        )
         one.act_on = self.today + 3 * DAY
 
     def _time_has_come(self, one: Owed, temper: Temper) -> bool:

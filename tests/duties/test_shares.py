@@ -1,7 +1,7 @@
 """Co-responsible units: planned by tags, answered each for itself; what is reported has no open part, ever."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import date
 from typing import Any
 
@@ -98,10 +98,10 @@ async def release(code: str) -> shares.Part:
         return await shares.release(SUPERVISOR, one.id, await unit(code), "不涉及", moment(DAY))
 
 
-async def report() -> object:
+async def report(evidence: Evidence = EVIDENCE) -> str:
     one = await lead()
     async with transaction():
-        return await obligations.report(await of("office"), one.id, EVIDENCE, moment(DAY))
+        return (await obligations.report(await of("office"), one.id, evidence, moment(DAY))).action
 
 
 async def give_back(*codes: str) -> object:
@@ -216,15 +216,17 @@ async def test_only_the_partner_answers_and_only_what_is_open() -> None:
     late = shares.answer(await of("bureau"), one.id, await unit("bureau"), Evidence(done_on=ONE_YEAR), moment(DAY))
     assert await refusal(late) == "refused-future"
     assert await refusal(shares.acknowledge(await of("office"), 999, 1, moment(DAY))) == "refused-no-such"
-    assert await refusal(report()) == "refused-partners-open"
+    assert await refusal(report(Evidence())) == "refused-partners-open"
+    assert await report() == "show"
+    assert ((await lead()).state, (await reading.evidence_of(one.id))[0]["number"]) == ("acknowledged", EVIDENCE.number)
     await acknowledge("bureau")
     assert await refusal(acknowledge("bureau")) == "refused-share-state"
     await answer("bureau")
     assert await refusal(answer("bureau")) == "refused-share-state"
     assert await refusal(release("bureau")) == "refused-share-state"
-    assert await refusal(report()) == "refused-partners-open"
+    assert await refusal(report(Evidence())) == "refused-partners-open"
     await answer("second")
-    await report()
+    assert await report(Evidence()) == "report"
     assert await refusal(undo("second")) == "refused-acted-since"
 
 
@@ -354,6 +356,22 @@ async def test_two_partners_who_answer_at_once_lose_neither_answer() -> None:
 
     await asyncio.gather(until_done("bureau"), until_done("second"))
     assert await parts() == ["office bureau answered", "office second answered"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("joint")
+async def test_a_report_and_the_last_answer_at_once_lose_neither() -> None:
+    await release("second")
+
+    async def until_done(act: Callable[[], Awaitable[Any]]) -> None:
+        while not await settled(act()):
+            pass
+
+    await asyncio.gather(until_done(report), until_done(lambda: answer("bureau")))
+    if (await lead()).state == "acknowledged":
+        assert await report(Evidence()) == "report"
+    assert (await lead()).state == "reported"
+    assert (await reading.evidence_of((await lead()).id))[0]["number"] == EVIDENCE.number
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
