@@ -80,7 +80,8 @@ async def _news(at: Instant) -> dict[str, int]:
     told = {
         "cases": await case_rows.raise_news(at.now, at.minute),
         "returned": await statements.insert_returned(at.today, at.now, at.minute),
-        "reopened": await statements.insert_reopened(at.now, at.minute),
+        "reopened": await statements.insert_reopened(at.now, at.minute)
+        + await share_rows.insert_reopened(at.now, at.minute),
     }
     return {kind: found for kind, found in told.items() if found}
 

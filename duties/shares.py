@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from duties import obligations
+from duties import obligations, snoozing
 from duties.errors import RefusedError
 from duties.evidence import added
 from duties.model import OPEN_SHARES, OPEN_STATES, Actor, Evidence, Obligation, Role, ShareState
@@ -125,6 +125,20 @@ async def answer(actor: Actor, number: int, unit: int, evidence: Evidence, at: M
         "evidence": added((), (), evidence, at.today),
     }  # fmt: skip
     return await _recorded(actor, one, at, "share-answer", _change(share, after))
+
+
+async def note(actor: Actor, number: int, unit: int, text: str, at: Moment) -> Part:
+    """进展 by a partner: how far its part is. Who speaks of the work has seen it: 签收, never answered."""
+    one, share = await _mine(actor, number, unit, at, *OPEN_SHARES)
+    after = {**share.standing, "state": str(ShareState.ACKNOWLEDGED)}
+    return await _recorded(actor, one, at, "share-note", _change(share, after), note=text)
+
+
+async def snooze(actor: Actor, number: int, unit: int, end: datetime | None, times: int, at: Moment) -> Part:
+    """稍后 by a partner's person, within the bounds of the lead's; nothing about the part changes."""
+    one, share = await _mine(actor, number, unit, at, *OPEN_SHARES)
+    until = snoozing.allowed(one, end, times, returned=share.returned)
+    return await _recorded(actor, one, at, "share-snooze", _change(share, share.standing), until=until.isoformat())
 
 
 async def may_answer(actor: Actor, number: int, unit: int, at: Moment) -> Share:

@@ -70,8 +70,14 @@ async def snooze(actor: Actor, one: Obligation, end: datetime | None, times: int
     Nothing about the obligation changes: it counts as not acknowledged as before, and others are told as always.
     """
     await obligations.may_ask(actor, one, at, "snooze")
+    until = allowed(one, end, times, returned=one.state == State.RETURNED)
+    return await obligations.remark(actor, one, at, "snooze", {"until": until.isoformat()})
+
+
+def allowed(one: Obligation, end: datetime | None, times: int, *, returned: bool) -> datetime:
+    """When the person is told again. Refuses what was sent back, what has no time left, and a third time."""
     facts = {"number": one.id, "duty": one.duty, "term": one.term, "due": one.due}
-    if one.state == State.RETURNED:
+    if returned:
         raise RefusedError("refused-snooze-returned", **facts)
     if one.stop:
         raise RefusedError("refused-clock-stands", number=one.id, since=one.stop.since)
@@ -79,4 +85,4 @@ async def snooze(actor: Actor, one: Obligation, end: datetime | None, times: int
         raise RefusedError("refused-snooze-late", **facts)
     if times >= TIMES:
         raise RefusedError("refused-snooze-often", **facts, times=TIMES)
-    return await obligations.remark(actor, one, at, "snooze", {"until": end.isoformat()})
+    return end

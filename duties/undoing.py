@@ -22,7 +22,9 @@ WINDOW = timedelta(minutes=10)
 ASKED = frozenset({"ask-waiver", "ask-extension"})
 ANSWERED = frozenset({"approve", "reject", "waive"})
 """What may answer a request: a waiver may also be given unasked."""
-PARTNERS = frozenset({"share-add", "share-remove", "share-release", "share-acknowledge", "share-answer"})
+UNTOLD = frozenset({"share-note", "share-snooze"})
+"""Acts on a part that concern nobody else: their undoing is told to nobody either."""
+PARTNERS = UNTOLD | {"share-add", "share-remove", "share-release", "share-acknowledge", "share-answer"}
 """Acts on the part of a co-responsible unit: the obligation itself stays as it is."""
 UNDOABLE = ASKED | ANSWERED | PARTNERS | {
     "acknowledge", "show", "report", "count", "hours", "reverse-hours", "close", "return", "unwaive", "note", "assign",

@@ -7,9 +7,9 @@ from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.telling import echo
 from bot.store import addressees, reach
 from bot.wording.grammar import LONGEST_TOPIC, NOBODY, DayError, as_partner, is_courtesy, is_question, read_period
-from duties import delegating, obligations
+from duties import delegating, obligations, shares
 from duties.errors import RefusedError
-from duties.model import OPEN_STATES, Obligation, Role, State
+from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, State
 from duties.store import acting_rows, reading
 from duties.store.acting_rows import Acting
 
@@ -19,17 +19,23 @@ OFFERED = ("acknowledge", "report", "detail")
 
 
 async def note(ask: Ask) -> Reply:
-    """进展: a word on the work, for the supervisor to see; it reports nothing."""
-    meant = await find.meant(ask, "note", lambda: find.own(ask, OPEN_STATES))
+    """进展: a word on the work, for the supervisor to see; it reports nothing. A partner speaks of its share."""
+    meant = await find.meant(ask, "note", lambda: partners.working(ask, OPEN_STATES, *OPEN_SHARES))
     if isinstance(meant, Reply):
         return meant
     if len(meant.obligations) > 1:
         return find.choose(ask, "note", meant.obligations, meant.rest)
     one = meant.obligations[0]
-    await refusal.must_hold(ask, one, "note", *OPEN_STATES)
+    part = await partners.part_in(ask, one)
+    if part is None:
+        await refusal.must_hold(ask, one, "note", *OPEN_STATES)
+    else:
+        await shares.may_answer(ask.actor, one.id, part.unit_id, ask.at)
     text = meant.rest[:LONGEST_TOPIC]
     if not text or is_courtesy(text) or (ask.asked and is_question(text)):
         return Reply(ask.say("note-wanted", **ask.facts(one)), question=ask.question("note", "note", one.id))
+    if part is not None:
+        return await partners.noted(ask, one, part, text)
     done = await obligations.note(ask.actor, one.id, text, ask.at)
     key = "echo-note-acknowledged" if one.state == State.PENDING else "echo-note"
     return await echo(ask, key, [done], text=text)

@@ -6,6 +6,7 @@ from bot.conversation import find, news
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.find import Found
 from bot.conversation.supervisor import trees
+from bot.conversation.waiving import told_partners
 from bot.store import addressees, oversight
 from bot.wording import say, shortened
 from bot.wording.grammar import (
@@ -24,7 +25,7 @@ from duties.errors import RefusedError
 from duties.model import OPEN_STATES, Obligation, Role
 from duties.requests import Answered
 from duties.store import reading, request_rows
-from duties.store.request_rows import EXTENSION, Request
+from duties.store.request_rows import EXTENSION, WAIVER, Request
 
 LISTED = 9
 SHOWN_REASON = 30
@@ -123,6 +124,8 @@ async def approve(ask: Ask) -> Reply:
     done = await requests.grant(ask.actor, Law(ask.registry, ask.around.workdays), number, ask.at)
     one, kind = done.obligation, done.request.kind
     await news.to_unit(ask, f"news-granted-{kind}", one, **_facts(done.request))
+    if kind == WAIVER:
+        await told_partners(ask, one)
     facts = {"entry": done.entry, **_facts(done.request), **ask.facts(one)}
     return Reply(ask.say(f"echo-granted-{kind}", **facts), about=(one.id,))
 

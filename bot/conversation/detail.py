@@ -27,7 +27,7 @@ from duties.store.database import Rows
 HISTORY = 6
 BY_ITSELF = frozenset({"lapsed", "membership", "withdrawn"})
 """Reasons that are no person's words."""
-SAID = ("note", "to", "said", "partner")
+SAID = ("note", "to", "said")
 """What of an entry people are shown beside the act: how far the work is, whom it was given to, what was said."""
 CITED = 4
 COUNTED = 12
@@ -147,10 +147,11 @@ async def _assigned(ask: Ask, one: Obligation) -> list[str]:
 def _entry(ask: Ask, row: dict[str, Any]) -> str:
     """One line of the history, with the words that were said, where there were any."""
     said = _payload(row)
-    words = [str(said[part]) for part in SAID if said.get(part)]
+    first = next((str(said[part]) for part in SAID if said.get(part)), "")
+    words = [word for word in (said.get("partner"), first) if word]
     return ask.say(
         "detail-entry", at=row["at"].astimezone(ask.at.now.tzinfo), action=ask.say(f"act-{row['action']}"),
-        id=row["id"], name=_who(ask, said), words=ask.say("detail-words", words=words[0]) if words else "",
+        id=row["id"], name=_who(ask, said), words=ask.say("detail-words", words=" ".join(words)) if words else "",
     )  # fmt: skip
 
 

@@ -63,11 +63,7 @@ def _next(ask: Ask, done: Sequence[Done]) -> str:
 
 async def _unseen(ask: Ask) -> list[Obligation]:
     """What the asker may acknowledge: the unit's own work, and its shares in that of others."""
-    return each_once(await find.own(ask, UNSEEN), await partners.owed(ask, ShareState.PENDING))
-
-
-def each_once(*found: Sequence[Obligation]) -> list[Obligation]:
-    return list({one.id: one for some in found for one in some}.values())
+    return await partners.working(ask, UNSEEN, ShareState.PENDING)
 
 
 async def _acknowledged(ask: Ask) -> Found | Reply:

@@ -20,7 +20,7 @@ from bot.wording.grammar import (
 )
 from bot.wording.groups import timing
 from duties import shares, undoing
-from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState
+from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState, State
 from duties.obligations import Done
 from duties.shares import Part
 from duties.store import reading, share_rows
@@ -36,6 +36,17 @@ async def parts(ask: Ask, obligations: Sequence[Obligation], *states: ShareState
     """The shares in which the asker may answer for a partner, by obligation; nothing for what is plainly their own."""
     found = await share_rows.among(ask.units, [one.id for one in obligations])
     return {share.obligation_id: share for share in found if share.state in states}
+
+
+async def part_in(ask: Ask, one: Obligation) -> Share | None:
+    """The share in which the asker speaks for a partner, in whatever state; None for the lead's own people."""
+    return None if one.unit_id in ask.units else (await parts(ask, (one,), *ShareState)).get(one.id)
+
+
+async def working(ask: Ask, states: Sequence[State], *shared_in: ShareState) -> list[Obligation]:
+    """The work of the asker's units in these states, and that of others in which they have such a share; each once."""
+    found = [*await find.own(ask, states), *await owed(ask, *shared_in)]
+    return list({one.id: one for one in found}.values())
 
 
 async def owed(ask: Ask, *states: ShareState) -> list[Obligation]:
@@ -167,6 +178,24 @@ async def acknowledged(ask: Ask, number: int, part: Share) -> Done:
     return (await shares.acknowledge(ask.actor, number, part.unit_id, ask.at)).done
 
 
+async def noted(ask: Ask, one: Obligation, part: Share, text: str) -> Reply:
+    """进展 of a share."""
+    done = await shares.note(ask.actor, one.id, part.unit_id, text, ask.at)
+    key = "echo-share-note-acknowledged" if part.state == ShareState.PENDING else "echo-share-note"
+    return _echo(ask, key, done, text=text)
+
+
+async def of_lead(ask: Ask, one: Obligation, key: str, *, owed_again: bool = False, **facts: Any) -> None:
+    """Tell the partners that have not answered what became of the lead's obligation; who is of the lead, knows."""
+    buttons = _buttons(one) if owed_again else ()
+    known = {each.person for each in await addressees.of_unit(one.unit_id, HOLDERS, ask.today, ask.at.now)}
+    for part in await share_rows.unanswered(one.id):
+        holders = await addressees.of_unit(part.unit_id, HOLDERS, ask.today, ask.at.now)
+        whom = [each for each in holders if each.person not in known]
+        known |= {each.person for each in whom}
+        await news.tell(ask, key, one, whom, buttons, partner=part.unit, **facts)
+
+
 async def answer(ask: Ask, one: Obligation, part: Share, words: str) -> Reply:
     """完成 by a partner: what it hands in, or the question for it."""
     await shares.may_answer(ask.actor, one.id, part.unit_id, ask.at)
@@ -214,7 +243,7 @@ async def awaited(ask: Ask, one: Obligation) -> list[str]:
 async def undone(ask: Ask, done: Done) -> None:
     """An undo is told to the partner it is about; the lead hears by whom it waits again, or that it waits no more."""
     act = say(f"act-{done.undone}")
-    for unit in done.partners:
+    for unit in done.partners if done.undone not in undoing.UNTOLD else ():
         part = await share_rows.found(done.obligation.id, unit)
         assert part is not None
         facts: dict[str, Any] = {"act": act, "partner": part.unit, "share": say(f"share-{part.state}")}

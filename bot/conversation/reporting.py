@@ -9,7 +9,6 @@ from bot.conversation.cases import consequences
 from bot.conversation.checklist import confirmed_note
 from bot.conversation.counting import count
 from bot.conversation.find import Found
-from bot.conversation.holder import each_once
 from bot.conversation.telling import PARTS, all_shown, echo, is_counted, slot_named, wanted
 from bot.store import addressees
 from bot.wording import say
@@ -26,14 +25,10 @@ from duties.store import reading
 
 async def report(ask: Ask) -> Reply:
     """完成: with what shows it; asks for that when nothing was given."""
-    meant = await find.meant(ask, "report", lambda: _reportables(ask))
+    meant = await find.meant(ask, "report", lambda: partners.working(ask, OPEN_STATES, *OPEN_SHARES))
     if isinstance(meant, Reply):
         return meant
     return await _as_partner(ask, meant) or await _as_lead(ask, meant)
-
-
-async def _reportables(ask: Ask) -> list[Obligation]:
-    return each_once(await find.own(ask, OPEN_STATES), await partners.owed(ask, *OPEN_SHARES))
 
 
 async def _as_partner(ask: Ask, meant: Found) -> Reply | None:

@@ -1,19 +1,20 @@
 """稍后: the asker is reminded again in a while, nobody else is concerned."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.conversation import find, refusal
+from bot.conversation import find, partners, refusal
 from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.find import Found
 from bot.store import snoozes
 from bot.wording.grammar import EVERYTHING, DayError
 from bot.wording.later import DEFAULT, Later, read_later
-from duties import snoozing
+from duties import shares, snoozing
 from duties.errors import RefusedError
-from duties.model import Obligation, Role, State
+from duties.model import OPEN_SHARES, Obligation, Role, State
 from duties.obligations import Done
 from duties.store import reading
+from duties.store.share_rows import Share
 
 PUT_OFF = (State.PENDING, State.ACKNOWLEDGED)
 
@@ -30,21 +31,34 @@ async def snooze(ask: Ask) -> Reply:
     if meant.rest:
         return Reply(ask.say("snooze-unread", text=meant.rest))
     wanted = _wanted(ask, later)
-    ends: dict[int, datetime] = {}
+    put: dict[int, _Put] = {}
 
     async def put_off(number: int) -> Done:
-        done, ends[number] = await _put_off(ask, number, wanted)
-        return done
+        put[number] = await _put_off(ask, number, wanted)
+        return put[number].done
 
     done, refused = await refusal.each([one.id for one in meant.obligations], put_off)
-    lines = [
-        ask.say("echo-snooze", until=ends[one.obligation.id], entry=one.entry, **ask.facts(one.obligation))
-        for one in done
-    ]
-    if any(ends[one.obligation.id] < wanted for one in done):
+    lines = [_echo(ask, put[one.obligation.id]) for one in done]
+    if any(put[one.obligation.id].end < wanted for one in done):
         lines.append(ask.say("snooze-bounded", days=snoozing.WORKING_DAYS))
     lines += [await refusal.told(ask, "snooze", one) for one in refused]
     return Reply("\n".join([*lines, ask.say("snooze-foot")]), about=tuple(one.obligation.id for one in done))
+
+
+@dataclass(frozen=True, slots=True)
+class _Put:
+    """What was put off, until when; `part` where it is a partner's share."""
+
+    done: Done
+    end: datetime
+    part: Share | None
+
+
+def _echo(ask: Ask, put: _Put) -> str:
+    facts = {"until": put.end, "entry": put.done.entry, **ask.facts(put.done.obligation)}
+    if put.part is None:
+        return ask.say("echo-snooze", **facts)
+    return ask.say("echo-share-snooze", partner=put.part.unit, **facts)
 
 
 def _wanted(ask: Ask, later: Later) -> datetime:
@@ -65,13 +79,15 @@ def _keeping(reply: Reply, said: str) -> Reply:
 async def _meant(ask: Ask) -> Found | Reply:
     """By number or title, else what the message replied to reminded of; 全部 is all that is open."""
     if ask.words.lower() in EVERYTHING:
-        return _some(ask, await find.own(ask, PUT_OFF))
+        return _some(ask, await partners.working(ask, PUT_OFF, *OPEN_SHARES))
     if ask.words or ask.named or not ask.reminded:
-        return await find.meant(ask, "snooze", lambda: find.own(ask, PUT_OFF))
+        return await find.meant(ask, "snooze", lambda: partners.working(ask, PUT_OFF, *OPEN_SHARES))
     listed = await find.numbered(ask, ask.listed, "")
     if isinstance(listed, Reply):
         return listed
-    return _some(ask, [one for one in listed.obligations if one.unit_id in ask.units and one.state in PUT_OFF])
+    own = [one for one in listed.obligations if one.unit_id in ask.units and one.state in PUT_OFF]
+    shared = await partners.parts(ask, listed.obligations, *OPEN_SHARES)
+    return _some(ask, [one for one in listed.obligations if one in own or one.id in shared])
 
 
 def _some(ask: Ask, found: list[Obligation]) -> Found | Reply:
@@ -82,14 +98,20 @@ def _some(ask: Ask, found: list[Obligation]) -> Found | Reply:
     return Found(tuple(found))
 
 
-async def _put_off(ask: Ask, number: int, wanted: datetime) -> tuple[Done, datetime]:
+async def _put_off(ask: Ask, number: int, wanted: datetime) -> _Put:
     one = await reading.obligation(number)
     assert one is not None, "it was found"
     workdays, now = ask.around.workdays, ask.at.now
-    known = await snoozes.before(ask.actor.person_id, one, workdays.on_or_before(one.due))
+    part = await partners.part_in(ask, one)
+    unit = part.unit_id if part else one.unit_id
+    known = await snoozes.before(ask.actor.person_id, one, unit, workdays.on_or_before(one.due))
     end = snoozing.until(wanted, now, known.bounds, workdays)
-    done = await snoozing.snooze(ask.actor, one, end, known.times, ask.at)
+    if part is None:
+        done = await snoozing.snooze(ask.actor, one, end, known.times, ask.at)
+    else:
+        done = (await shares.snooze(ask.actor, number, unit, end, known.times, ask.at)).done
     assert end is not None, "else it was refused"
-    audience = Role.OFFICER if ask.actor.holds(one.unit_id, Role.OFFICER) else Role.HEAD
-    await snoozes.add(ask.actor.person_id, one, str(audience), end, done.entry, now)
-    return done, end
+    role = Role.OFFICER if ask.actor.holds(unit, Role.OFFICER) else Role.HEAD
+    audience = f"{role}/{part.id}" if part else str(role)
+    await snoozes.add(ask.actor.person_id, one, audience, end, done.entry, now)
+    return _Put(done, end, part)

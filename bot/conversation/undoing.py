@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.conversation import find, news, partners, refusal
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.telling import echo
+from bot.conversation.waiving import told_partners
 from bot.store import addressees, snoozes
 from bot.wording import say
 from bot.wording.grammar import read_numbers
@@ -60,7 +61,7 @@ async def _tell_undone(ask: Ask, done: Done) -> None:
     """Whoever was told of an act at once hears that it was taken back."""
     one = done.obligation
     await partners.undone(ask, done)
-    if done.undone == "snooze":
+    if done.undone in {"snooze", "share-snooze"}:
         await snoozes.take_back(ask.actor.person_id, one.id)
     act, state = say(f"act-{done.undone}"), say(f"state-{one.state}")
     if done.undone in undoing.ASKED:
@@ -68,3 +69,5 @@ async def _tell_undone(ask: Ask, done: Done) -> None:
         await news.tell(ask, "news-undone", one, whom, act=act, state=state)
     elif done.undone in TOLD_TO_UNIT:
         await news.to_unit(ask, "news-undone", one, act=act, state=state)
+    if done.undone in {"waive", "unwaive"}:
+        await told_partners(ask, one)

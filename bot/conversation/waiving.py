@@ -1,6 +1,6 @@
 """免办 and 恢复办理: a supervisor lets a unit off, for a reason and perhaps until a day, and takes that back."""
 
-from bot.conversation import find, news
+from bot.conversation import find, news, partners
 from bot.conversation.ask import Ask, Reply
 from bot.conversation.telling import moot
 from bot.wording import Language, say
@@ -39,6 +39,7 @@ def _asking(ask: Ask, one: Obligation, key: str, **facts: object) -> Reply:
 async def _waived(ask: Ask, done: Done) -> Reply:
     one = done.obligation
     await news.to_unit(ask, "news-waived", one, reason=one.reason, lasts=lasting(one, "zh"))
+    await told_partners(ask, one)
     facts = {"entry": done.entry, "reason": one.reason, "lasts": lasting(one, ask.language), "name": ask.actor.name}
     lines = [ask.say("echo-waive", **facts, **ask.facts(one)), *moot(ask, [done])]
     return Reply("\n".join(lines), about=(one.id,))
@@ -61,6 +62,14 @@ async def unwaive(ask: Ask) -> Reply:
     one = done.obligation
     key = "echo-unwaive-late" if one.overdue(ask.today) else "echo-unwaive"
     return Reply(ask.say(key, entry=done.entry, **ask.facts(one)), about=(one.id,))
+
+
+async def told_partners(ask: Ask, one: Obligation) -> None:
+    """Tell who has not answered as a partner that it need not, or that it has to again."""
+    if one.state == State.WAIVED:
+        await partners.of_lead(ask, one, "news-share-waived", reason=one.reason, lasts=lasting(one, "zh"))
+    else:
+        await partners.of_lead(ask, one, "news-share-owed-again", owed_again=True)
 
 
 def lasting(one: Obligation, language: Language) -> str:

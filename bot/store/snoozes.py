@@ -11,6 +11,11 @@ OPEN = int(OFFICE_HOURS.total_seconds()) // 60
 """Minutes an office is open."""
 _RUNG = "'Z' || CAST(s.id % 10000000 AS TEXT)"
 """A rung's name holds seven digits of a snooze's number: two of one obligation are never so far apart."""
+_SHARED = """LEFT JOIN share h ON h.obligation_id = o.id
+  AND s.audience IN ('head/' || CAST(h.id AS VARCHAR(16)), 'officer/' || CAST(h.id AS VARCHAR(16)))
+"""
+"""The partner's share that a snooze is of, where it is not the lead's."""
+_SENT_BACK = "CASE WHEN h.id IS NULL THEN o.state = 'returned' ELSE h.state = 'pending' AND h.reason <> '' END"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +26,13 @@ class Snoozed:
     bounds: Bounds
 
 
-async def before(person: int, one: Obligation, aimed: date) -> Snoozed:
-    """What a new snooze has to know; `aimed` is the day reminders aim at unless the term names one."""
+async def before(person: int, one: Obligation, unit: int, aimed: date) -> Snoozed:
+    """What a new snooze of a unit's person has to know; `aimed` is the day reminders aim at if the term names none."""
     (row,) = await fetch(
         "SELECT t.advise_by, u.office_opens, (SELECT COUNT(*) FROM snooze s WHERE s.obligation_id = o.id"
         " AND s.person_id = :person) AS times FROM obligation o JOIN term t ON t.id = o.term_id"
-        " JOIN unit u ON u.id = o.unit_id WHERE o.id = :id",
-        id=one.id, person=person,
+        " JOIN unit u ON u.id = :unit WHERE o.id = :id",
+        id=one.id, person=person, unit=unit,
     )  # fmt: skip
     advise_by = as_date(row["advise_by"]) if row["advise_by"] else aimed
     return Snoozed(int(row["times"]), Bounds(one.due, advise_by, int(row["office_opens"])))
@@ -72,9 +77,9 @@ async def wake(now: datetime, minute: int) -> int:
             f"""
             UPDATE snooze SET ended_at = :now WHERE ended_at IS NULL AND id IN (
               SELECT s.id FROM snooze s JOIN obligation o ON o.id = s.obligation_id
-              JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
+              JOIN term t ON t.id = o.term_id {_SHARED} JOIN unit u ON u.id = COALESCE(h.unit_id, o.unit_id)
               WHERE s.ended_at IS NULL AND u.office_opens <= :minute
-                AND ((s.until <= :now AND :minute < u.office_opens + {OPEN}) OR o.state = 'returned' OR t.due <> s.due))
+                AND ((s.until <= :now AND :minute < u.office_opens + {OPEN}) OR t.due <> s.due OR {_SENT_BACK}))
             RETURNING id
             """,
             now=now, minute=minute,
@@ -93,8 +98,9 @@ async def _owe(numbers: list[int], now: datetime) -> None:
         INSERT INTO reminder
           (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
         SELECT o.id, t.due, {_RUNG}, s.audience, 'snoozed', 0, {false}, {false}, {instant}, {true}
-        FROM snooze s JOIN obligation o ON o.id = s.obligation_id JOIN term t ON t.id = o.term_id
-        WHERE s.id IN :numbers AND o.state IN ('pending', 'acknowledged', 'returned') ON CONFLICT DO NOTHING
+        FROM snooze s JOIN obligation o ON o.id = s.obligation_id JOIN term t ON t.id = o.term_id {_SHARED}
+        WHERE s.id IN :numbers AND o.state IN ('pending', 'acknowledged', 'returned')
+          AND (h.id IS NULL OR h.state IN ('pending', 'acknowledged')) ON CONFLICT DO NOTHING
         """,
         numbers=numbers, now=now,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from duties.ladder import Touch
 from duties.model import OPEN_SHARES, OPEN_STATES, ShareState, State
 from duties.store.database import Rows, as_date, as_instant, dialect, execute, fetch, literal
-from duties.store.statements import LEVEL_MEMBER, Raising
+from duties.store.statements import LEVEL_MEMBER, WAIVED_RUNG, Raising
 
 PLAN, LEAD, SUPERVISOR = "plan", "lead", "supervisor"
 """Who added a share: planning by a joint duty's tags, the lead unit's head, a supervisor."""
@@ -43,6 +43,11 @@ class Share:
     done_on: date | None
     evidence: tuple[dict[str, Any], ...]
     reason: str
+
+    @property
+    def returned(self) -> bool:
+        """Whether it was sent back, to be answered anew, and that was not acknowledged yet."""
+        return self.state == ShareState.PENDING and bool(self.reason)
 
     @property
     def standing(self) -> dict[str, Any]:
@@ -227,6 +232,27 @@ async def insert_reminders(term: int, touch: Touch, role: str, when: Raising) ->
         """,
         term=term, rung=touch.rung, role=role, tone=touch.tone, severity=touch.severity, now=when.now, states=states,
         late_before=when.late_before, minute=when.minute,
+    )  # fmt: skip
+
+
+async def insert_reopened(now: datetime, minute: int) -> int:
+    """Tell the partners that have to answer, as the lead is told, of what was waived and is owed again."""
+    audience = "a.role || '/' || CAST(s.id AS VARCHAR(16))"
+    return await execute(
+        f"""
+        INSERT INTO reminder
+          (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
+        SELECT o.id, t.due, {WAIVED_RUNG}, {audience}, 'reopened', 0, {_flag(value=False)}, {_flag(value=False)},
+          {_instant(":now")}, {_flag(value=False)}
+        FROM share s JOIN obligation o ON o.id = s.obligation_id JOIN term t ON t.id = o.term_id
+        JOIN unit u ON u.id = s.unit_id CROSS JOIN (SELECT 'officer' AS role UNION ALL SELECT 'head') AS a
+        WHERE o.waived_until IS NOT NULL AND o.state IN {_OWED} AND s.state IN {OPEN} AND s.since < o.planned_at
+          AND u.office_opens <= :minute
+          AND NOT EXISTS (SELECT 1 FROM reminder m WHERE m.obligation_id = o.id AND m.due = t.due
+            AND m.rung = {WAIVED_RUNG} AND m.audience = {audience})
+        ORDER BY s.id ON CONFLICT DO NOTHING
+        """,
+        now=now, minute=minute,
     )  # fmt: skip
 
 

@@ -216,6 +216,10 @@ async def insert_returned(today: date, now: datetime, minute: int) -> int:
     )  # fmt: skip
 
 
+WAIVED_RUNG = "'W' || SUBSTR(REPLACE(CAST(o.waived_until AS TEXT), '-', ''), 3)"
+"""The rung on which people are told that a waiver has ended: one for each day it ended on."""
+
+
 async def insert_reopened(now: datetime, minute: int) -> int:
     """Tell head and officer of what was waived and is owed again: once for each day a waiver ended on."""
     return await execute(
@@ -224,7 +228,7 @@ async def insert_reopened(now: datetime, minute: int) -> int:
           (obligation_id, due, rung, audience, tone, severity, late, superseded, raised_at, addressed)
         SELECT r.id, r.due, r.rung, a.audience, 'reopened', 0, {_false()}, {_false()}, {_instant(":now")}, {_false()}
         FROM (
-          SELECT o.id, t.due, 'W' || SUBSTR(REPLACE(CAST(o.waived_until AS TEXT), '-', ''), 3) AS rung
+          SELECT o.id, t.due, {WAIVED_RUNG} AS rung
           FROM obligation o JOIN term t ON t.id = o.term_id JOIN unit u ON u.id = o.unit_id
           WHERE o.waived_until IS NOT NULL AND o.state IN {OPEN} AND u.office_opens <= :minute) AS r
         CROSS JOIN (SELECT 'officer' AS audience UNION ALL SELECT 'head') AS a

@@ -216,6 +216,20 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "待办", "! 配合（"),
         (SUPERVISOR, "免配合 #{report} 水利局 已免办", "现为“免办”"),
     ),
+    "how far a part is, for all who may look": (
+        NAMED,
+        (WATER, "进展 #{report}", "请回复“行政执法年度分析报告”", "进展"),
+        (WATER, "好的", "进展"),
+        (WATER, "数据在汇总", "已签收并记进展：昌吉市水利局配合", "牵头：", "数据在汇总", "尚未答复", "台账号"),
+        (WATER, "进展 #{report} 数据已汇总", "已记进展：昌吉市水利局配合", "! 已签收"),
+        (SUPERVISOR, "详情 #{report}", "配合：昌吉市水利局 已签收", "昌吉市水利局 数据已汇总"),
+        (HEAD, "详情 #{report}", "待签收", "昌吉市水利局 数据已汇总"),
+        (WATER, "撤回", "已撤回", "恢复为“已签收”"),
+        (WATER_HEAD, "update #{report} table sent", "Noted as partner", "table sent"),
+        (JUSTICE, "进展 #{report} 何时报", "您不能代办"),
+        (WATER, "完成 #{report} 数据已报", "已答复配合"),
+        (WATER, "进展 #{report} 又改了", "现为“已答复”", "未作改动"),
+    ),
     "supervisors see who is missing beside their totals": (
         NAMED,
         (SUPERVISOR, "未签收", "另有配合未签收 1 项（不计入上述总数）", "昌吉市水利局 配合未答：行政执法年度分析报告"),
@@ -325,6 +339,64 @@ async def test_what_is_taken_back_is_told_to_the_partner(talk: Talk) -> None:
     assert len(said(talk, WATER, "【取消配合】")) == 1
     await talk.hold([NAMED, (SUPERVISOR, "免配合 #{report} 水利局 不涉及", "已免配合")])
     assert len(said(talk, WATER, "【免配合】")) == len(said(talk, HEAD, "配合已齐")) == 1
+
+
+async def test_undoing_what_concerned_nobody_else_is_told_to_nobody(talk: Talk) -> None:
+    await talk.hold([
+        NAMED, (WATER, "进展 #{report} 数据在汇总", "记进展"), (WATER, "撤回", "已撤回"),
+        (WATER, "稍后 #{report} 明天", "再提醒您"), (WATER, "撤回", "已撤回"),
+    ])  # fmt: skip
+    assert not said(talk, HEAD, "【撤回】")
+
+
+WAIVED = (SUPERVISOR, "免办 #{report} 机构已撤并", "已免办")
+
+
+async def test_a_partner_hears_once_that_the_lead_was_let_off_and_of_its_undoing(talk: Talk) -> None:
+    await talk.hold([NAMED, (HEAD, "配合 #{report} 司法局", "已指定配合"), (JUSTICE, "完成 #{report} 已报", "已答复")])
+    await talk.hold([WAIVED, (WATER, "待办", "! 配合（")])
+    (told,) = said(talk, WATER, "【免办】")
+    assert "昌吉市水利局不必再配合，理由：机构已撤并" in told
+    assert not said(talk, JUSTICE, "【免办】")
+    for day in ("2026-01-16", "2026-01-26", "2026-01-30", "2026-02-02"):
+        await talk.go_to(f"{day} 11:00")
+    assert not said(talk, WATER, "配合（牵头：昌吉市城市管理局）")
+    await talk.hold([(SUPERVISOR, "恢复办理 #{report}", "已恢复办理"), (CLOCK, "2026-02-02 11:05")])
+    assert len(said(talk, WATER, "配合（牵头：昌吉市城市管理局）")) == 1
+    await talk.hold([(WATER, "待办", "配合 1 项待答复"), (SUPERVISOR, "撤回", "已撤回")])
+    assert len(said(talk, WATER, "【免办】")) == 2
+    await talk.hold([(SUPERVISOR, "恢复办理 #{report}", "已恢复办理"), WAIVED, (SUPERVISOR, "撤回", "已撤回")])
+    (again,) = [one for one in talk.told(WATER) if "【恢复办理】" in one.text]
+    assert "昌吉市水利局仍须配合，截止 2026年1月31日" in again.text
+    assert [button.value.partition(":")[0] for button in again.buttons] == ["acknowledge", "report", "detail"]
+
+
+async def test_a_waiver_that_was_asked_for_or_runs_out_is_told_to_the_partner_too(database_url: str) -> None:
+    async with begun(database_url) as talk:
+        await talk.hold(
+            [NAMED, (HEAD, "申请免办 #{report} 机构已撤并", "申请"), (SUPERVISOR, "同意 #{report}", "已同意")]
+        )
+        assert len(said(talk, WATER, "【免办】")) == 1
+        await talk.hold([(SUPERVISOR, "撤回", "已撤回")])
+        assert len(said(talk, WATER, "【恢复办理】")) == 1
+        await talk.hold([(SUPERVISOR, "免办 #{report} 机构调整 至1月9日", "已免办"), (CLOCK, "2026-01-12 11:00")])
+        for who in (WATER, WATER_HEAD):
+            assert len(said(talk, who, "【恢复办理】")) == 2
+        await talk.go_to("2026-01-12 11:30")
+        await talk.hold([(SUPERVISOR, "配合 #{report} 司法局", "已指定配合"), (CLOCK, "2026-01-12 12:00")])
+        assert len(said(talk, WATER, "【恢复办理】")) == 2
+        assert not said(talk, JUSTICE, "【恢复办理】")
+        assert await silent_changes() == []
+
+
+async def test_who_is_of_the_lead_too_is_told_of_the_waiver_once(talk: Talk) -> None:
+    await execute(
+        "INSERT INTO post (person_id, unit_id, role) SELECT n.id, u.id, 'officer' FROM person n, unit u"
+        " WHERE n.code = :code AND u.code = 'cjs-water'",
+        code=OFFICER,
+    )
+    await talk.hold([NAMED, WAIVED])
+    assert len(said(talk, OFFICER, "【免办】")) == 1
 
 
 async def test_a_partner_nobody_can_reach_is_said_so(talk: Talk) -> None:

@@ -123,6 +123,111 @@ async def test_dialogue(talk: Talk, name: str) -> None:
     await talk.hold(DIALOGUES[name])
 
 
+NAMED = (HEAD, "配合 #{report} 昌吉市水利局", "已指定配合：昌吉市水利局")
+OWN = (WATER, "完成 #{water} 昌市水〔2026〕1号 https://cj.gov.cn/w", "已报结")
+
+
+def shared(talk: Talk, who: str) -> int:
+    """How often somebody was reminded of a partner's share."""
+    return sum("配合（牵头：昌吉市城市管理局）" in sent.text for sent in talk.told(who))
+
+
+SHARED: dict[str, tuple[Row, ...]] = {
+    "a partner puts its share off, within the same bounds": (
+        NAMED,
+        (WATER, "稍后 #{report} 5天", "2026-01-07 10:00 再提醒您：昌吉市水利局配合", "牵头：", "台账号", "缩短"),
+        (WATER, "snooze #{report} tomorrow", "reminded again at 2026-01-05 10:00: ", "as partner in", "Only your own"),
+        (WATER, "稍后 #{report} 2小时", "您已推后 2 次"),
+        (WATER, "撤回", "已撤回：昌吉市水利局配合", "恢复为“待签收”"),
+        (WATER, "稍后 #{report} 2小时", "2026-01-04 12:00"),
+        (WATER, "详情 #{report}", "配合：昌吉市水利局 待签收", "稍后提醒配合：昌吉市水利局"),
+        (HEAD, "详情 #{report}", "待签收", "配合：昌吉市水利局 待签收"),
+        (WATER, "> snooze:{report}", "您已推后 2 次"),
+        ("cjs-water-head", "> snooze:{report}", "2026-01-04 12:00"),
+    ),
+    "not what was sent back, answered or is due": (
+        NAMED,
+        (WATER, "完成 #{report} 数据已报", "已答复配合"),
+        (WATER, "稍后 #{report}", "现为“已答复”", "未作改动"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
+        (SUPERVISOR, "退回 #{report} 水利局 数据有误", "昌吉市水利局须重新答复"),
+        (WATER, "稍后 #{report}", "已被退回，不能推后"),
+        (WATER, "签收 #{report}", "已签收配合"),
+        (WATER, "稍后 #{report} 明天", "2026-01-05 10:00"),
+        (CLOCK, "2026-01-30 18:00"),
+        (WATER, "稍后 #{report}", "没有可推后的时间"),
+    ),
+    "everything at once, the share with it": (
+        NAMED,
+        (WATER, "稍后 全部 明天", "#{water}，截止", "昌吉市水利局配合“行政执法年度分析报告”", "#{report}（牵头"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+async def test_a_share_in_dialogue(talk: Talk, name: str) -> None:
+    await talk.hold(SHARED[name])
+
+
+async def test_a_share_waits_for_that_person_alone_and_comes_back_once(either: Talk) -> None:
+    await either.hold([NAMED, OWN, (CLOCK, "2026-01-22 10:00")])
+    before = {who: shared(either, who) for who in (WATER, "cjs-water-head")}
+    lead = {who: len(reminders(either, who, "report")) for who in (HEAD, OFFICER)}
+    await either.hold([(WATER, "稍后 #{report} 3天", "2026-01-27 10:00")])
+    await either.go_to("2026-01-23 10:00")
+    await either.go_to("2026-01-26 10:00")
+    assert shared(either, WATER) == before[WATER]
+    assert shared(either, "cjs-water-head") > before["cjs-water-head"]
+    assert all(len(reminders(either, who, "report")) > lead[who] for who in lead)
+    await either.go_to("2026-01-27 10:00")
+    assert shared(either, WATER) == before[WATER] + 1
+    await either.go_to("2026-01-28 09:00")
+    assert shared(either, WATER) == before[WATER] + 1
+    rows = await fetch("SELECT audience FROM reminder WHERE tone = 'snoozed'")
+    (part,) = await fetch("SELECT id FROM share WHERE obligation_id = :id", id=either.numbers["report"])
+    assert [row["audience"] for row in rows] == [f"officer/{part['id']}"]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        (WATER, "完成 #{report} 数据已报", "已答复配合"),
+        (SUPERVISOR, "免配合 #{report} 水利局 不涉及", "已免配合"),
+        (SUPERVISOR, "免办 #{report} 机构已撤并", "已免办"),
+    ],
+)
+async def test_a_share_that_is_over_meanwhile_is_not_told_again(talk: Talk, over: Row) -> None:
+    await talk.hold([NAMED, OWN, (WATER, "稍后 #{report} 明天", "再提醒您"), over, (CLOCK, "2026-01-05 10:00")])
+    assert shared(talk, WATER) == 0
+    assert await fetch("SELECT 1 FROM snooze WHERE ended_at IS NULL") == []
+
+
+async def test_a_share_sent_back_meanwhile_waits_no_longer(either: Talk) -> None:
+    await either.hold([NAMED, OWN, (WATER, "稍后 #{report} 3天", "2026-01-07 10:00")])
+    await either.hold([(WATER, "完成 #{report} 数据已报", "已答复"), (HEAD, f"完成 #{{report}} {SHOWN}", "已报结")])
+    await either.hold([(SUPERVISOR, "退回 #{report} 水利局 数据有误", "须重新答复"), (CLOCK, "2026-01-04 11:00")])
+    assert shared(either, WATER) == 1
+    assert await fetch("SELECT 1 FROM snooze WHERE ended_at IS NULL") == []
+
+
+async def test_a_partner_of_what_was_sent_back_to_its_lead_may_put_its_share_off(talk: Talk) -> None:
+    await talk.hold([
+        (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"), (SUPERVISOR, "退回 #{report} 缺附件", "已退回"), NAMED, OWN,
+        (WATER, "稍后 #{report} 明天", "2026-01-05 10:00"), (CLOCK, "2026-01-04 12:00"),
+    ])  # fmt: skip
+    assert shared(talk, WATER) == 0
+    await talk.go_to("2026-01-05 10:00")
+    assert shared(talk, WATER) == 1
+
+
+async def test_a_share_comes_back_when_the_partners_own_office_opens(talk: Talk) -> None:
+    await execute("UPDATE unit SET office_opens = 660 WHERE code = 'cjs-water'")
+    await talk.hold([NAMED, OWN, (WATER, "稍后 #{report} 明天", "2026-01-05 11:00"), (CLOCK, "2026-01-05 10:30")])
+    assert shared(talk, WATER) == 0
+    await talk.go_to("2026-01-05 11:00")
+    assert shared(talk, WATER) == 1
+
+
 async def test_it_is_held_for_that_person_alone_and_told_once_in_one_message(either: Talk) -> None:
     await either.hold([(OFFICER, "稍后 明天", "2026-01-05 10:00")])
     for when in ("2026-01-04 12:30", "2026-01-04 23:00", "2026-01-05 03:00", "2026-01-05 09:59"):

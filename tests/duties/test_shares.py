@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from duties import obligations, shares
 from duties.errors import RefusedError
 from duties.model import Actor, Evidence, Obligation, Role
+from duties.snoozing import TIMES
 from duties.store import reading, share_rows
 from duties.store.chains import StaleError
 from duties.store.database import execute, fetch, transaction
@@ -20,6 +21,7 @@ from duties.store.verifying import silent_changes
 from tests.duties.town import (
     EVIDENCE,
     JANUARY,
+    at,
     counted,
     duty,
     enter,
@@ -228,6 +230,47 @@ async def test_only_the_partner_answers_and_only_what_is_open() -> None:
     await answer("second")
     assert await report(Evidence()) == "report"
     assert await refusal(undo("second")) == "refused-acted-since"
+
+
+@pytest.mark.usefixtures("joint")
+async def test_a_partners_note_acknowledges_and_its_snooze_changes_nothing_and_neither_bars_the_lead() -> None:
+    one, bureau, end = await lead(), await unit("bureau"), at("2026-01-21 15:00")
+    async with transaction():
+        await obligations.acknowledge(await of("office"), one.id, moment(DAY))
+    async with transaction():
+        await shares.snooze(await of("bureau"), one.id, bureau, end, 0, moment(DAY))
+    assert "office bureau pending" in await parts()
+    async with transaction():
+        await shares.note(await of("bureau"), one.id, bureau, "在办", moment(DAY))
+    assert "office bureau acknowledged" in await parts()
+    for actor, when, times, key in (
+        (await of("second"), end, 0, "refused-not-yours"),
+        (await of("bureau"), None, 0, "refused-snooze-late"),
+        (await of("bureau"), end, TIMES, "refused-snooze-often"),
+    ):
+        assert await refusal(shares.snooze(actor, one.id, bureau, when, times, moment(DAY))) == key
+    assert await refusal(shares.note(await of("office"), one.id, bureau, "在办", moment(DAY))) == "refused-not-yours"
+    await undo("bureau")
+    assert "office bureau pending" in await parts()
+    await undo("office")
+    assert (await lead()).state == "pending"
+    await undo("bureau")
+    await release("bureau")
+    assert await refusal(shares.note(await of("bureau"), one.id, bureau, "在办", moment(DAY))) == "refused-share-state"
+
+
+@pytest.mark.usefixtures("joint")
+async def test_a_part_that_was_sent_back_is_not_put_off_before_it_is_acknowledged() -> None:
+    one, bureau, end = await lead(), await unit("bureau"), at("2026-01-21 15:00")
+    await release("second")
+    await answer("bureau")
+    await report()
+    await give_back("bureau")
+    late = shares.snooze(await of("bureau"), one.id, bureau, end, 0, moment(DAY))
+    assert await refusal(late) == "refused-snooze-returned"
+    await acknowledge("bureau")
+    async with transaction():
+        await shares.snooze(await of("bureau"), one.id, bureau, end, 0, moment(DAY))
 
 
 @pytest.mark.usefixtures("joint")
