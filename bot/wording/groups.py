@@ -69,7 +69,10 @@ def left(due: date, today: date, language: Language) -> str:
 
 
 def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Language, units: int = 0) -> list[str]:
-    """Blocks of text, one a duty and term, in the order given; of more than `units`, if any, the rest is counted."""
+    """Blocks of text, one a duty and term, in the order given; of more than `units`, if any, the rest is counted.
+
+    Who waits for a partner is named before others: there is somebody else to speak to.
+    """
     return [
         _block(list(group), registry, today, language, units)
         for _, group in groupby(rows, lambda row: (row.duty, row.term, row.jurisdiction))
@@ -84,8 +87,8 @@ def _block(rows: list[Row], registry: Registry, today: date, language: Language,
         term=term_name(first.term, language), ground=ground(registry, first.duty, first.jurisdiction, first.named),
         **timing(first.due, first.stop, today, language),
     )  # fmt: skip
-    shown = rows[:most] if most else rows
-    units = [_unit(row, language) for row in shown]
+    shown = sorted(rows, key=lambda row: not row.missing)[: most or None]
+    units = [_unit(row, language) for row in sorted(shown, key=lambda row: row.number)]
     if len(rows) > len(shown):
         units.append(say("group-more", language, n=len(rows) - len(shown)))
     advice = [say(first.advice, language)] if first.advice else []
