@@ -10,7 +10,7 @@ from bot.conversation.find import Found
 from bot.conversation.supervisor import view
 from bot.conversation.telling import PARTS, echo, item, officers_reached
 from bot.store import oversight
-from bot.wording.grammar import EVERYTHING
+from bot.wording.grammar import EVERYTHING, LIST_NUMBER
 from duties import obligations
 from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState, State
 from duties.obligations import Done
@@ -94,7 +94,7 @@ async def _nothing_new(ask: Ask, meant: Found, parts: Mapping[int, Share]) -> Re
 
 
 async def mine(ask: Ask) -> Reply:
-    """待办: what the asker's units owe, most urgent first."""
+    """待办: what the asker's units owe, most urgent first, a page at a time: 待办 2 is what follows."""
     if not ask.units:
         return await _watching(ask)
     own = await find.own(ask)
@@ -107,18 +107,25 @@ async def mine(ask: Ask) -> Reply:
     late = sum(one.overdue(ask.today) for one in open_now)
     head = ask.say("mine-head-late" if late else "mine-head", n=len(open_now), late=late, waiting=reported)
     open_now.sort(key=lambda one: one.assignee != ask.actor.person_id)
-    shown = open_now[:LISTED]
+    page = _page(ask.words, len(open_now))
+    shown = open_now[page * LISTED : (page + 1) * LISTED]
     lines, shared = await _partnered(ask, parts, len(shown) + 1)
-    text = [*acting(ask), head, *await _lines(ask, shown, len(open_now)), *lines, ask.say("mine-foot")]
+    text = [*acting(ask), head, *await _lines(ask, shown, page, len(open_now)), *lines, ask.say("mine-foot")]
     items = (*(one.id for one in shown), *shared)
     return Reply("\n".join(text), items=items, found=len(open_now) + len(parts))
 
 
-async def _lines(ask: Ask, shown: Sequence[Obligation], found: int) -> list[str]:
+def _page(words: str, found: int) -> int:
+    """The page that is asked for, from 0; the last one for what lies beyond."""
+    asked = LIST_NUMBER.fullmatch(words)
+    return min(max(int(asked[1]) - 1, 0), max(found - 1, 0) // LISTED) if asked else 0
+
+
+async def _lines(ask: Ask, shown: Sequence[Obligation], page: int, found: int) -> list[str]:
     reached = await officers_reached(ask, shown)
     lines = [item(ask, number, one) + reached.get(one.id, "") + mark(ask, one) for number, one in enumerate(shown, 1)]
-    if found > len(shown):
-        lines.append(ask.say("mine-more", n=found - len(shown)))
+    if left := found - page * LISTED - len(shown):
+        lines.append(ask.say("mine-more", n=left, next=page + 2))
     return lines
 
 

@@ -7,7 +7,7 @@ from bot.conversation.ask import Ask, Reply
 from bot.store import oversight
 from bot.store.asked import Asked
 from bot.store.oversight import View
-from bot.wording import shortened
+from bot.wording import screen, shortened
 from bot.wording.grammar import LONGEST_TOPIC
 from bot.wording.groups import timing
 from duties import training
@@ -23,8 +23,6 @@ COUNTED = ("overdue", "due", "unacknowledged", "progress")
 IN_FULL = 6
 """Acts told one by one: of an answer about more, a phone has room for the rest by number only."""
 PARTS = ("number", "date", "link", "note")
-LINES, CHARACTERS = 29, 1_350
-"""What an answer has at most, whatever it lists; a group reads one line more, which says what it is not shown."""
 
 
 async def echo(ask: Ask, key: str, done: Sequence[Done], notes: Sequence[str] = (), **facts: object) -> Reply:
@@ -102,8 +100,7 @@ def offered(ask: Ask, lines: Sequence[str], asked: Asked, *, found: int, items: 
 
 def fits(ask: Ask, lines: Sequence[str]) -> bool:
     """Whether an answer, with the offer of its full table, is no longer than a screen."""
-    text = "\n".join([*lines, ask.say("export-offer")])
-    return text.count("\n") < LINES and len(text) <= CHARACTERS
+    return screen.fits("\n".join([*lines, ask.say("export-offer")]))
 
 
 def item(ask: Ask, number: int, one: Obligation) -> str:

@@ -39,6 +39,13 @@ def day(value: date, language: Language = "zh") -> str:
     return format_date(value, "EEE d MMM y", locale="en_GB")
 
 
+def short_day(value: date, today: date, language: Language = "zh") -> str:
+    """A day where room is short: 3月31日, with its year where that is another one."""
+    if language == "zh":
+        return format_date(value, "M月d日" if value.year == today.year else "y年M月d日", locale="zh_CN")
+    return format_date(value, "d MMM" if value.year == today.year else "d MMM y", locale="en_GB")
+
+
 def term(label: str, language: Language = "zh") -> str:
     """A term as people call it: 2026 is 2026年度, 2026-Q1 2026年第一季度."""
     if label.startswith("C"):

@@ -6,7 +6,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from bot.wording import Language, say
+from bot.wording import Language, say, short_day
 from bot.wording import term as term_name
 from duties.model import Stop
 from duties.registry import Registry
@@ -73,10 +73,26 @@ def grouped(rows: Iterable[Row], registry: Registry, today: date, language: Lang
 
     Who waits for a partner is named before others: there is somebody else to speak to.
     """
-    return [
-        _block(list(group), registry, today, language, units)
-        for _, group in groupby(rows, lambda row: (row.duty, row.term, row.jurisdiction))
-    ]
+    return [_block(group, registry, today, language, units) for group in _alike(rows)]
+
+
+def briefly(rows: Iterable[Row], registry: Registry, today: date, language: Language) -> list[tuple[str, int]]:
+    """The same in a line each, with how many units it is of; one unit alone is named."""
+    return [(_line(group, registry, today, language), len(group)) for group in _alike(rows)]
+
+
+def _alike(rows: Iterable[Row]) -> list[list[Row]]:
+    return [list(group) for _, group in groupby(rows, lambda row: (row.duty, row.term, row.jurisdiction))]
+
+
+def _line(rows: list[Row], registry: Registry, today: date, language: Language) -> str:
+    first, duty = rows[0], registry.duty(rows[0].duty)
+    due = say("brief-paused" if first.stop else "brief-due", language, due=short_day(first.due, today, language))
+    return say(
+        "group-brief" if len(rows) > 1 else "group-brief-one", language, n=len(rows), unit=first.unit, due=due,
+        number=first.number, id=first.id, title=duty.title if language == "zh" else duty.title_en,
+        term=term_name(first.term, language),
+    )  # fmt: skip
 
 
 def _block(rows: list[Row], registry: Registry, today: date, language: Language, most: int) -> str:

@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from bot.store.queue import Owed
-from bot.wording import Language, say, term
-from bot.wording.groups import Row, ground, grouped, timing
+from bot.wording import Language, say, short_day, term
+from bot.wording.groups import Row, briefly, ground, grouped, timing
+from bot.wording.screen import Piece, fits, fitted
 from duties.cases import RETURNED
 from duties.escalation import allowed
 from duties.model import Force, Stop
@@ -28,8 +29,6 @@ TONES = (
 """From the mildest to the gravest."""
 BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
-LINES = 26
-"""Lines of a phone's screen that are left for the units of others."""
 FEWER = (0, 8, 5, 3, 1)
 """So many units of a duty are named, as many as a screen holds: first all, then fewer."""
 _Alike = tuple[str, str, str, tuple[str, ...]]
@@ -57,6 +56,21 @@ class Surface:
 
 
 FULL = Surface()
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What stands above and below a notice's items."""
+
+    head: str
+    below: Sequence[str]
+    answers: bool
+    """Whether what is counted may be asked for where it is read."""
+
+    def around(self, blocks: Sequence[str], counted: Sequence[str] = ()) -> str:
+        """The notice; what is counted follows what is told."""
+        more = ["\n".join(counted)] if counted else []
+        return "\n\n".join([self.head, *blocks, *more, *self.below])
 
 
 class NoticeWording:
@@ -92,21 +106,64 @@ class NoticeWording:
         others = sorted(
             (one for one in named if one.audience == SUPERVISOR), key=lambda one: (one.due, one.duty, one.term)
         )
-        listed = [*own, *others]
-        blocks = [self._item(number, one, today) for number, one in enumerate(own, 1)]
-        blocks += self._grouped(others, len(own) + 1, today)
-        blocks += self._unnamed([one for one in items if one not in named], surface)
+        unnamed = self._unnamed([one for one in items if one not in named], surface)
         feet = self._feet(own, others, surface) if named else []
+        frame = _Frame(self._head(items, today), [*unnamed, *feet], surface.answers)
+        text, listed = self._listed(own, others, frame, today)
+        shown = own[: len(listed)]
         return {
-            "text": "\n\n".join([self._head(items, today), *blocks, *(["\n".join(feet)] if feet else [])]),
-            "buttons": self._buttons(own, today) if own else [],
+            "text": text,
+            "buttons": self._buttons(shown, today) if shown else [],
             "items": [one.obligation for one in listed],
             "audience": gravest.audience.partition("/")[0],
             "rung": gravest.rung,
             "said": [
-                {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung} for one in listed
+                {"duty": one.duty, "term": one.term, "due": one.due.isoformat(), "rung": one.rung}
+                for one in [*own, *others]
             ],
         }
+
+    def _listed(
+        self, own: Sequence[Owed], others: Sequence[Owed], frame: "_Frame", today: date
+    ) -> tuple[str, list[Owed]]:
+        """The text, and what its numbers stand for: everything, unless so much is owed that a screen must count it."""
+        blocks = [self._item(number, one, today) for number, one in enumerate(own, 1)]
+        rows = self._rows(others, len(own) + 1)
+        for most in FEWER:
+            text = frame.around([*blocks, *grouped(rows, self.registry, today, self.language, most)])
+            if fits(text):
+                return text, [*own, *others]
+        return self._compact(own, others, frame, today)
+
+    def _compact(
+        self, own: Sequence[Owed], others: Sequence[Owed], frame: "_Frame", today: date
+    ) -> tuple[str, list[Owed]]:
+        """The most urgent in full, the rest in a line each, and what even so finds no room counted."""
+        several = len({one.unit for one in own if not one.share}) > 1
+        pieces = [
+            Piece(self._item(number, one, today), self._brief(number, one, today, several=several))
+            for number, one in enumerate(own, 1)
+        ]
+        rows = self._rows(others, len(own) + 1)
+        full = grouped(rows, self.registry, today, self.language, FEWER[-1])
+        short = briefly(rows, self.registry, today, self.language)
+        pieces += [Piece(*both) for both in zip(full, (line for line, _ in short), strict=True)]
+        sizes = [1] * len(own) + [n for _, n in short]
+
+        def framed(found: Sequence[str], left_out: int) -> str:
+            shown = len(pieces) - left_out
+            left = sum(sizes[shown : len(own)]), sum(sizes[max(shown, len(own)) :])
+            return frame.around(found, self._counted(*left, answers=frame.answers))
+
+        text, shown = fitted(pieces, framed)
+        return text, [*own, *others][: sum(sizes[:shown])]
+
+    def _counted(self, own: int, others: int, *, answers: bool) -> list[str]:
+        """What is left to be asked for."""
+        if not answers:
+            return [say("notice-more-nowhere", self.language, n=own + others)] if own + others else []
+        counted = {"notice-more": own, "notice-more-supervisor": others}
+        return [say(key, self.language, n=n) for key, n in counted.items() if n]
 
     def _unnamed(self, items: Sequence[Owed], surface: Surface) -> list[str]:
         """What is not named before others is counted: what somebody is told alone, then what nobody is."""
@@ -133,10 +190,11 @@ class NoticeWording:
         """How to answer: what the connection offers decides, never its name."""
         if not surface.answers:
             return [self.elsewhere()]
-        return [
+        feet = [
             *([self._foot(own, surface)] if own else []),
             *([say("notice-foot-supervisor", self.language)] if others else []),
         ]
+        return ["\n".join(feet)]
 
     def elsewhere(self) -> str:
         """Where to answer what was told where nobody can."""
@@ -148,8 +206,8 @@ class NoticeWording:
         kind = "-counted" if counted else "" if surface.buttons else "-plain"
         return say(f"notice-foot{kind}{single}", self.language)
 
-    def _grouped(self, items: list[Owed], first: int, today: date) -> list[str]:
-        rows = [
+    def _rows(self, items: Sequence[Owed], first: int) -> list[Row]:
+        return [
             Row(
                 number,
                 one.obligation,
@@ -166,12 +224,6 @@ class NoticeWording:
             )
             for number, one in enumerate(items, first)
         ]
-        blocks: list[str] = []
-        for most in FEWER:
-            blocks = grouped(rows, self.registry, today, self.language, most)
-            if sum(block.count("\n") + 2 for block in blocks) <= LINES:
-                break
-        return blocks
 
     def _advice(self, one: Owed) -> str:
         """What may be proposed: letters only where the law climbs to them, nothing on a force not yet confirmed."""
@@ -202,6 +254,26 @@ class NoticeWording:
             "item-paused": one.stop is not None,
         }
         return "\n".join([*lines, *(say(key, self.language) for key, holds in marks.items() if holds)])
+
+    def _brief(self, number: int, one: Owed, today: date, *, several: bool) -> str:
+        """An item in a line: what it is, by when, and what is special about it."""
+        rule = self.registry.duty(one.duty).rule
+        due = "brief-paused" if one.stop else "brief-late" if one.due < today else "brief-due"
+        marks = {
+            "brief-share": bool(one.share),
+            "brief-unit": several and not one.share,
+            "brief-tally": isinstance(rule, CountedRule),
+            "brief-returned": one.state == "returned" and not one.share,
+            "brief-assumed": one.force == Force.ASSUMED,
+            "brief-sent-late": one.late,
+        }
+        facts = {"unit": one.unit, "tally": one.tally, "target": one.target}
+        said = "".join(say(key, self.language, **facts) for key, holds in marks.items() if holds)
+        return say(
+            "brief", self.language, number=number, title=self._title(one.duty), term=term(one.term, self.language),
+            due=say(due, self.language, due=short_day(one.due, today, self.language), days=(today - one.due).days),
+            marks=said, id=one.obligation,
+        )  # fmt: skip
 
     def _event(self, one: Owed) -> list[str]:
         """What started a case's clock, and from which day a deadline has moved."""
