@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from bot.store.queue import Owed
-from bot.wording import Language, say, short_day, term
+from bot.wording import Language, say, short_day, shortened, term
 from bot.wording.groups import Row, briefly, ground, grouped, timing
 from bot.wording.screen import Piece, fits, fitted
 from duties.cases import RETURNED
@@ -31,6 +31,8 @@ BUTTONS_UP_TO = 5
 """More items than this are answered by number: a phone shows no more buttons at once."""
 FEWER = (0, 8, 5, 3, 1)
 """So many units of a duty are named, as many as a screen holds: first all, then fewer."""
+LONGEST_NAME = 20
+"""Characters of what an item without an article rests on, where an item is a line."""
 _Alike = tuple[str, str, str, tuple[str, ...]]
 
 
@@ -258,22 +260,36 @@ class NoticeWording:
     def _brief(self, number: int, one: Owed, today: date, *, several: bool) -> str:
         """An item in a line: what it is, by when, and what is special about it."""
         rule = self.registry.duty(one.duty).rule
-        due = "brief-paused" if one.stop else "brief-late" if one.due < today else "brief-due"
+        named = "" if ground(self.registry, one.duty, one.jurisdiction) else one.document or one.subject
         marks = {
+            "brief-named": bool(named),
             "brief-share": bool(one.share),
             "brief-unit": several and not one.share,
             "brief-tally": isinstance(rule, CountedRule),
             "brief-returned": one.state == "returned" and not one.share,
             "brief-assumed": one.force == Force.ASSUMED,
+            "brief-was-due": one.tone == "moved" and one.was_due not in (None, one.due) and not one.stop,
             "brief-sent-late": one.late,
         }
-        facts = {"unit": one.unit, "tally": one.tally, "target": one.target}
+        was = short_day(one.was_due or one.due, today, self.language)
+        named = shortened(named, LONGEST_NAME)
+        facts = {"unit": one.unit, "tally": one.tally, "target": one.target, "named": named, "was": was}
         said = "".join(say(key, self.language, **facts) for key, holds in marks.items() if holds)
         return say(
             "brief", self.language, number=number, title=self._title(one.duty), term=term(one.term, self.language),
-            due=say(due, self.language, due=short_day(one.due, today, self.language), days=(today - one.due).days),
-            marks=said, id=one.obligation,
+            due=self._brief_due(one, today), marks=said, id=one.obligation,
         )  # fmt: skip
+
+    def _brief_due(self, one: Owed, today: date) -> str:
+        key = "due"
+        if one.stop:
+            key = "paused"
+        elif one.duty == RETURNED:
+            key = "return"
+        elif one.due < today:
+            key = "late"
+        due = short_day(one.due, today, self.language)
+        return say(f"brief-{key}", self.language, due=due, days=(today - one.due).days)
 
     def _event(self, one: Owed) -> list[str]:
         """What started a case's clock, and from which day a deadline has moved."""

@@ -400,7 +400,7 @@ async def test_the_end_of_a_suspension_is_a_reminder_to_give_the_certificate_bac
             (CLOCK, "2026-04-02 10:05"),
         )
     )
-    assert "暂扣期满，请返还证件并记录" in "\n".join(sent.text for sent in talk.told(OFFICER))
+    assert "暂扣期满，请返还证件" in "\n".join(sent.text for sent in talk.told(OFFICER))
     number = await number_of("certificate-suspension")
     await talk.hold(
         (

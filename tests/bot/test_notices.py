@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ from bot.store.queue import Owed
 from bot.wording import LANGUAGES, Language
 from bot.wording.notices import NoticeWording, Surface
 from bot.wording.screen import CHARACTERS, LINES
-from duties.model import Force
+from duties.model import Force, Stop
 from tests.bot.play import LAW, SAMPLE, ZONE
 from tests.bot.talk import WATER, Talk, copied, prepare, talking
 
@@ -82,6 +83,37 @@ def test_the_most_urgent_are_told_in_full_and_the_rest_in_a_line_each() -> None:
     )
     assert "\n10. 行政执法年度分析报告（2025年度）截止 3月17日 #10\n" in text
     assert body["items"] == list(range(1, 11))
+
+
+def test_a_line_says_what_is_special_about_an_item() -> None:
+    def special(number: int, duty: str, **facts: Any) -> Owed:
+        return replace(owed(number, duty, "officer", "moved", 20, "昌吉市水利局"), **facts)
+
+    plain = [
+        owed(number, "enforcement-annual-report", "officer", "notice", 5, "昌吉市水利局") for number in range(1, 9)
+    ]
+    case = {"event_on": TODAY, "subject": "清理执法台账"}
+    owing = [
+        *plain,
+        special(9, "assignment", **case),
+        special(10, "pre-meeting-study", state="returned", force=Force.ASSUMED, late=True),
+        special(11, "enforcement-annual-report", due=TODAY - timedelta(2), was_due=TODAY - timedelta(9)),
+        special(12, "certificate-suspension", event_on=TODAY, due=date(2027, 1, 5)),
+        special(13, "legality-review", event_on=TODAY, stop=Stop(TODAY)),
+        special(
+            14, "enforcement-annual-report", share=1, share_state="pending", partner="昌吉市司法局", unit="昌吉市司法局"
+        ),
+    ]
+    body = NoticeWording(LAW.registry).compose(owing, TODAY).body
+    assert body is not None
+    assert body["text"].splitlines()[-8:-2] == [
+        "9. 交办事项（2025年度，清理执法台账）截止 3月23日 #9",
+        "10. 会前学法（2025年度，进度 1/12，已退回，效力待确认，补发）截止 3月23日 #10",
+        "11. 行政执法年度分析报告（2025年度，原定2月22日）截止 3月1日，已逾期 2 天 #11",
+        "12. 执法证件暂扣（2025年度）2027年1月5日暂扣期满，请返还证件 #12",
+        "13. 规范性文件合法性审核（2025年度）期限中止 #13",
+        "14. 行政执法年度分析报告（2025年度，配合昌吉市司法局）截止 3月23日 #14",
+    ]
 
 
 def test_what_even_so_finds_no_room_is_counted() -> None:
