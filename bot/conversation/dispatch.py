@@ -4,19 +4,22 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.base import Incoming
-from bot.conversation import binding, refusal, tiers
+from bot.conversation import binding, refusal, reporting, tiers
 from bot.conversation.ask import HOLDERS, Ask, Reply, Surroundings
-from bot.conversation.table import BY_NAME, Understood, match, nearest
+from bot.conversation.table import BY_NAME, Command, Understood, match, nearest
 from bot.store import arrivals, people, queue
 from bot.wording import Language, say, shortened
 from bot.wording.grammar import (
     AGREEMENTS,
+    DENIALS,
     HASH_NUMBER,
     LIST_NUMBER,
     LONGEST,
     clean,
+    evidence_alone,
     is_chinese,
     is_courtesy,
+    is_wordless,
     read_numbers,
     split_title,
     without_greeting,
@@ -24,7 +27,7 @@ from bot.wording.grammar import (
 from bot.wording.later import is_later
 from bot.wording.plain import plainly_asked
 from duties.errors import RefusedError
-from duties.model import Actor
+from duties.model import Actor, Role
 from duties.obligations import Moment
 from duties.registry import Registry
 from duties.store import reading
@@ -88,6 +91,8 @@ async def _without_post(actor: Actor, understood: Understood | Reply | None, at:
 async def _understood(message: Incoming, text: str, at: Moment, registry: Registry) -> Understood | Reply | None:
     if message.action:
         return _pressed(message.action)
+    if is_wordless(clean(message.text)):
+        return Reply(say("wordless"))  # what was asked stays asked
     found = match(text)
     if found is not None and _is_title(found, text, registry):
         found = None
@@ -119,9 +124,17 @@ def _asked_plainly(text: str, actor: Actor, found: Understood | Reply | None, at
         return Understood(BY_NAME["snooze"], text)
     asked = plainly_asked(text)
     if asked is None:
-        return found
+        return found or _shown(text, roles)
     command = BY_NAME[asked.commands[0 if roles & set(HOLDERS) else -1]]
     return Understood(command, asked.about) if roles & set(command.roles) else found
+
+
+def _shown(text: str, roles: set[Role]) -> Understood | None:
+    """Evidence without a command's word: whether it is to be reported is asked."""
+    words = evidence_alone(text)
+    if words is None or not roles & set(HOLDERS):
+        return None
+    return Understood(replace(BY_NAME["report"], run=reporting.offered), words, "zh" if is_chinese(words) else "en")
 
 
 async def _too_late(message: Incoming, found: Understood | None, at: Moment) -> Reply | None:
@@ -162,10 +175,20 @@ def _continued(kind: str, content: dict[str, Any], text: str) -> Understood | Re
     if kind != CHOOSING:
         return Understood(command, text, language, tuple(items), asked=True, before=str(content["rest"]))
     chosen = LIST_NUMBER.match("1" if len(items) == 1 and text.lower() in AGREEMENTS else text)
+    if chosen is None and len(items) == 1 and text.lower() in DENIALS:
+        return Understood(BY_NAME["cancel"], "", language)
     if chosen is None or not 0 < int(chosen[1]) <= len(items):
-        return Reply(say("choose-again", language, n=len(items)))
+        return Reply(_again_chosen(text, command, len(items), language))
     words = chosen.string[chosen.end() :].strip() or str(content["rest"])
     return Understood(command, words, language, (items[int(chosen[1]) - 1],))
+
+
+def _again_chosen(text: str, command: Command, n: int, language: Language) -> str:
+    """What a choice still waits for; a courtesy is told what was asked."""
+    again = say("choose-again" if n > 1 else "choose-again-one", language, n=n)
+    if text and not is_courtesy(text):
+        return again
+    return "\n".join([say("choose-waiting", language, action=say(f"act-{command.name}", language)), again])
 
 
 def _repeated(found: Understood, kind: str, content: dict[str, Any]) -> Understood | None:

@@ -31,6 +31,25 @@ async def report(ask: Ask) -> Reply:
     return await _as_partner(ask, meant) or await _as_lead(ask, meant)
 
 
+async def offered(ask: Ask) -> Reply:
+    """A document's number or a link without 完成: nothing is recorded, but whether to report it is asked."""
+    own = await partners.working(ask, OPEN_STATES, *OPEN_SHARES)
+
+    async def known() -> list[Obligation]:
+        return own
+
+    meant = await find.meant(ask, "report", known)
+    if isinstance(meant, Found) and len(meant.obligations) > 1:
+        meant = find.choose(ask, "report", meant.obligations, meant.rest)
+    if isinstance(meant, Reply):
+        return replace(meant, text="\n".join([ask.say("evidence-seen"), meant.text])) if meant.question else meant
+    (one,) = meant.obligations
+    if one.id not in {each.id for each in own}:
+        await refusal.must_hold(ask, one, "report", *OPEN_STATES)
+    question = ask.question("choose", "report", one.id, rest=meant.rest)
+    return Reply(ask.say("evidence-offered", shown=meant.rest, **ask.facts(one)), about=(one.id,), question=question)
+
+
 async def _as_partner(ask: Ask, meant: Found) -> Reply | None:
     """The answer of a co-responsible unit, if that is what the asker owes here."""
     parts = await partners.parts(ask, meant.obligations, *ShareState)

@@ -27,15 +27,24 @@ NOBODY = frozenset({"取消", "无", "nobody", "none", "cancel"})
 _PARTNER = re.compile(r"\s*(?:配合|协办|\bas partner|\bpartner)$", re.IGNORECASE)
 """What makes of 转办 to a unit the naming of a partner."""
 AGREEMENTS = frozenset({"是", "是的", "对", "对的", "yes"})
-COURTESIES = AGREEMENTS | {
+DENIALS = frozenset({"不", "不是", "不是的", "不对", "不用", "否", "no"})
+COURTESIES = AGREEMENTS | DENIALS | {
     "好", "好的", "好滴", "好嘞", "嗯", "嗯嗯", "行", "可以", "谢谢", "谢谢您", "感谢", "多谢", "辛苦", "辛苦了",
     "知道了", "明白", "明白了", "您好", "你好", "在吗", "ok", "okay", "thanks", "thx", "thank you", "hello", "hi",
-    "不", "不是", "没有", "还没", "还没有", "未完成", "稍等", "等一下", "no", "not yet", "wait",
+    "没有", "还没", "还没有", "未完成", "稍等", "等一下", "not yet", "wait",
 }  # fmt: skip
 """Said to a person, not to a machine: they decide nothing and show nothing."""
 
 EDGES = " ，,。.；;、:：!！~～…"
 """What is cut from the ends of a topic or a note."""
+_STANDS_FOR = re.compile(
+    r"[\[【](?:图片|照片|语音|视频|文件|动画表情|表情|位置|名片|聊天记录|image|picture|photo|voice|video|audio|file|sticker)"
+    r"(?:[:：][^\]】]*)?[\]】]|\[(?:[\u4e00-\u9fff]{1,3}|OK)\]",
+    re.IGNORECASE,
+)
+"""What a platform writes for what has no words: [图片], [微笑]."""
+_FACES = frozenset({"So", "Sk", "Mn", "Me", "Cf"})
+"""Kinds of characters that drawn faces and signs are made of."""
 _OPENING = re.compile(r"^(?:[\s/\\!！，,。、:：]+|(?:好的?|嗯+|您好|你好|ok|hi|hello)[\s，,。.!！、]+)+", re.IGNORECASE)
 _ASKING = re.compile(r"(?:[?？]|吗|呢|什么|怎么办|怎么填|怎么弄|怎么做|搞不懂|看不懂|不会弄|不会填)[?？]*$")
 
@@ -72,6 +81,11 @@ DAY = re.compile(
     re.IGNORECASE,
 )
 """A day in a sentence. 5日 alone is none, it may be a span; 5号 is one, unless it numbers something: 1号文件."""
+_SAID_DONE = re.compile(
+    r"已经?(?:上报|报送|报|提交|上交|交|办结|办完|办好|完成|印发|公示|公开|发布)(?:了|完了?|好了?)?"
+    r"|(?:上报|报送|报|提交|上交|交|办结|办|完成|印发|公示|公开|发布)(?:完|好)?了"
+)
+"""That something was done, in a sentence without a command's word: 年度报告已报，文号……"""
 LABEL = re.compile(
     r"(?:(?<=^)|(?<=[\s，,；;。]))(?<!\bno )"
     r"(?:文号|发文字号|日期|时间|链接|网址|说明|备注|number|date|link|note)(?:\s*[:：]\s*|\s+)",
@@ -151,8 +165,22 @@ def is_question(text: str) -> bool:
     return _ASKING.search(text) is not None
 
 
+def is_wordless(text: str) -> bool:
+    """Whether a message holds no words: a picture, a recording or a file, what stands for one, or faces alone."""
+    rest = _STANDS_FOR.sub("", text)
+    return all(character.isspace() or unicodedata.category(character) in _FACES for character in rest)
+
+
+def evidence_alone(text: str) -> str | None:
+    """A statement that shows a document's number or a link, without the words that say it is done; else None."""
+    if is_question(text) or not (NUMBER.search(text) or LINK.search(text)):
+        return None
+    return _trimmed(_SAID_DONE.sub(" ", text))
+
+
 def is_chinese(text: str) -> bool:
     """Whether a text has any Chinese in it; what has neither is answered in Chinese, the first language here."""
+    text = LINK.sub("", text)
     return re.search(r"[\u3400-\u9fff]", text) is not None or re.search(r"[A-Za-z]{2}", text) is None
 
 

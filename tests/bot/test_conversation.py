@@ -157,15 +157,15 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "a question can be given up": (
         (OFFICER, "完成 #{report}", "取消"),
         (OFFICER, "取消", "已取消，未作记录"),
-        (OFFICER, SHOWN, "没有听懂"),
         (OFFICER, "cancel", "Nothing was being asked", "undo"),
+        (OFFICER, SHOWN, "尚未记录", "! 已报结"),
     ),
     "a question expires after half an hour, and who answers late is told so once": (
         (OFFICER, "完成 #{report}", "请回复"),
         (CLOCK, "2026-01-04 10:31"),
         (OFFICER, "谢谢", "这里是督办"),
         (OFFICER, SHOWN, "提问已过期", "未作记录", "请重新发“完成 #{report}”"),
-        (OFFICER, SHOWN, "没有听懂"),
+        (OFFICER, SHOWN, "尚未记录", "! 已报结"),
     ),
     "a late answer is no command that writes": (
         (OFFICER, "进展 #{report}", "请回复"),
@@ -179,7 +179,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     "after a day a question is forgotten": (
         (OFFICER, "完成 #{report}", "请回复"),
         (CLOCK, "2026-01-05 10:31"),
-        (OFFICER, SHOWN, "没有听懂"),
+        (OFFICER, SHOWN, "尚未记录", "! 已报结"),
     ),
     "a day that does not exist is not recorded": (
         (OFFICER, f"完成 2 {SHOWN} 2月30日", "没有“2月30日”这一天", "未作记录"),

@@ -75,7 +75,8 @@ async def test_a_question_about_an_act_is_no_act(talk: Talk) -> None:
 async def test_a_title_that_begins_like_a_command_is_none(talk: Talk) -> None:
     await talk.hold(
         (
-            (OFFICER, "学法计划已经印发了，昌市城管发〔2026〕5号", "没有听懂", "! 已计数"),
+            (OFFICER, "学法计划已经印发了，昌市城管发〔2026〕5号", "要报结“年度学法计划”", "! 已计数"),
+            (OFFICER, "取消", "取消"),
             (OFFICER, "学法民法典", "已计数", "民法典"),
         )
     )
