@@ -24,12 +24,13 @@ async def draft(ask: Ask) -> Reply:
     if last < first:
         return Reply(ask.say("bulletin-early", first=first))
     sums = await figures.month_summed(View(trees=trees), first, last)
+    left_out = [ask.say("bulletin-assumed", n=sums.assumed)] if sums.assumed else []
     if not sums.found:
-        return Reply(ask.say("bulletin-none", first=first, last=last, assumed=sums.assumed))
+        return Reply("\n".join([ask.say("bulletin-none", first=first, last=last), *left_out]))
     lines = [
         ask.say("bulletin-drafted", first=first, last=last, units=sums.units, overdue=sums.overdue, late=sums.late,
                 on_time=sums.on_time),
-        *([ask.say("bulletin-assumed", n=sums.assumed)] if sums.assumed else []),
+        *left_out,
         ask.say("letter-file"),
     ]  # fmt: skip
     asked = Asked("bulletin", NOTHING, ask.language, first, last)

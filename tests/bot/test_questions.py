@@ -345,7 +345,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "详情 1", "行政执法年度分析报告"),
     ),
     "who was told and has not acknowledged": (
-        (HEAD, "未签收", "已提醒未签收 2 项，涉及 1 个单位", "#{report}", "已 0 天（0 个工作日）"),
+        (HEAD, "未签收", "已提醒未签收 2 项，涉及 1 个单位", "#{report}", "今天首次提醒", "! 0 天"),
         (OFFICER, "签收 #{report}", "已签收"),
         (HEAD, "未签收", "已提醒未签收 1 项", "! #{report}"),
         (CLOCK, "2026-01-13 11:00"),
