@@ -8,8 +8,10 @@ from bot.wording.grammar import DAY, EDGES, DayError, coming_day, in_digits
 
 DEFAULT = timedelta(hours=2)
 """What "later" means by itself."""
+HALF_A_DAY = timedelta(hours=4)
+"""Half a day of office time: in the afternoon it ends with the next morning's opening."""
 _CHINESE = {"半": 0.5, "两": 2.0, **{sign: float(n) for n, sign in enumerate("一二三四五六七八九十", 1)}}
-_COUNT = rf"(?<![\d#])(?:in )?(\d{{1,3}}|[{''.join(_CHINESE)}])\s*个?(?P<half>半)?\s*"
+_COUNT = rf"(?<![\d#])(?:in )?(\d{{1,3}}|[{''.join(_CHINESE)}])\s*(?:个(?P<half>半)?)?\s*"
 _HOURS = r"(?P<hours>小时|钟头|hours?\b|hrs?\b|h\b)"
 _MINUTES = r"(?P<minutes>分钟?|minutes?\b|mins?\b)"
 _DAYS = r"(?P<days>工作日|天|日|(?:working )?days?\b)"
@@ -86,6 +88,8 @@ def _day_or_span(text: str, now: datetime) -> Later:
         return _later(_begins(coming_day("".join(found[0].split()), now.date()), now), text, found)
     if found := _SPAN.search(text):
         count = _CHINESE.get(found[1]) or float(found[1])
+        if found["days"] and count < 1:
+            return _later(now + HALF_A_DAY, text, found)
         if found["days"]:
             return _later(None, text, found, int(count))
         count += 0.5 if found["half"] else 0
