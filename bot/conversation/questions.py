@@ -118,8 +118,9 @@ async def unacknowledged(ask: Ask) -> Reply:
 
 def _unacknowledged(ask: Ask, number: int, row: dict[str, Any]) -> str:
     told = row["told"].astimezone(ask.at.now.tzinfo).date()
+    key = "unacknowledged-line" if told < ask.today else "unacknowledged-today"
     return ask.say(
-        "unacknowledged-line" if told < ask.today else "unacknowledged-today", number=number, unit=row["unit"], title=ask.title(row["duty"]), id=row["id"],
+        key, number=number, unit=row["unit"], title=ask.title(row["duty"]), id=row["id"],
         term=ask.term(row["term"]), told=told, days=(ask.today - told).days,
         workdays=ask.around.workdays.between(told, ask.today),
     )  # fmt: skip

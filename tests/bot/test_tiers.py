@@ -381,7 +381,8 @@ async def test_who_cannot_be_told_alone_is_told_where_to_look(meeting: Meeting, 
 async def test_who_cannot_be_told_alone_is_asked_nothing_that_they_cannot_read(meeting: Meeting) -> None:
     meeting.talk.bot.inbox.around = Surroundings(LAW.workdays, "", lambda *_: False)
     await meeting.say(WATER, "完成 #{letter}")
-    await meeting.talk.hold(((WATER, "昌市水〔2026〕3号", "没有听懂"),))
+    await meeting.talk.hold(((WATER, "昌市水〔2026〕3号", "尚未记录", "! 已报结"),))
+    assert "意见书" not in (await meeting.say(WATER, "昌市水〔2026〕3号")).public
 
 
 async def test_without_a_group_nothing_is_held_back(meeting: Meeting) -> None:
