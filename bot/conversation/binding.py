@@ -6,7 +6,7 @@ from adapters.base import Incoming
 from bot.conversation.ask import Reply
 from bot.store import people
 from bot.wording import Language, say
-from bot.wording.grammar import BIND, EDGES
+from bot.wording.grammar import BIND, EDGES, in_simplified
 from duties.ledger import SYSTEM, Act
 from duties.obligations import Moment
 from duties.store import chains, reading
@@ -14,7 +14,7 @@ from duties.store import chains, reading
 
 async def tried(message: Incoming, text: str, at: Moment) -> Reply | None:
     """The answer to a message that begins with the word for it; None for any other."""
-    word = next((word for word in BIND if text.lower().startswith(word)), None)
+    word = next((word for word in BIND if in_simplified(text.lower()).startswith(word)), None)
     if word is None or (word.isascii() and text[len(word) : len(word) + 1].isalnum()):
         return None
     language: Language = "en" if word.isascii() else "zh"

@@ -35,7 +35,7 @@ from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.store import people
 from bot.wording import Language
 from bot.wording.events import speaks_of_letter
-from bot.wording.grammar import EDGES, is_courtesy, numbers_first
+from bot.wording.grammar import EDGES, in_simplified, is_courtesy, numbers_first
 from duties.model import Role
 
 EVERYONE = tuple(Role)
@@ -220,7 +220,7 @@ def _begun(text: str) -> Understood | None:
 
     A longer command's word with one slip is not taken for the shorter one that it happens to begin with.
     """
-    lowered = text.lower()
+    lowered = in_simplified(text.lower())
     for word, command, language in _WORDS:
         rest = text[len(word) :]
         if lowered.startswith(word) and (language == "zh" or not rest[:1].isalnum()):
@@ -250,11 +250,11 @@ def _begins_nearly(lowered: str, word: str, language: Language, more_than: int =
 
 def nearest(text: str, roles: frozenset[Role]) -> tuple[str, Language] | None:
     """The word for a command of these roles that somebody probably meant."""
-    lowered = text.lower()
+    lowered = in_simplified(text.lower())
     for word, command, language in _WORDS:
         if len(word) >= TELLING and roles & set(command.roles) and _begins_nearly(lowered, word, language):
             return word, language
-    first = text.partition(" ")[0].lower()
+    first = lowered.partition(" ")[0]
     known = [(word, language) for word, command, language in _WORDS if roles & set(command.roles)]
     found = process.extractOne(first, [word for word, _ in known], scorer=fuzz.ratio, score_cutoff=NEAR)
     return known[found[2]] if first and found else None

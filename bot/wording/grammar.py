@@ -134,6 +134,20 @@ class DayError(ValueError):
     """Something that looks like a date and is none. The text is the argument."""
 
 
+TRADITIONAL_CHARACTERS = str.maketrans(
+    "簽辦銷號結報進轉學時後詳燈紅綠黃單項導覈驗申請發達書訂閱積個暫復綁幫會兒託協記計數誰沒擬週",
+    "签办销号结报进转学时后详灯红绿黄单项导核验申请发达书订阅积个暂复绑帮会儿托协记计数谁没拟周",
+)
+
+
+def in_simplified(text: str) -> str:
+    """A text with the traditional characters of commands' words as simplified ones, each in its place.
+
+    For telling which command is meant: what goes into the ledger stays as it was written.
+    """
+    return text.translate(TRADITIONAL_CHARACTERS)
+
+
 def clean(text: str) -> str:
     """A message as it is understood: one width, no invisible or control characters, single spaces.
 
@@ -151,7 +165,7 @@ def _visible(character: str) -> bool:
 def without_greeting(text: str) -> str:
     """A message without the polite words, the slash or the stray punctuation it opens with."""
     rest = text[found.end() :] if (found := _OPENING.match(text)) else text
-    return WHOLE_SENTENCES.get(rest.rstrip(EDGES), rest)
+    return WHOLE_SENTENCES.get(in_simplified(rest.rstrip(EDGES)), rest)
 
 
 def is_courtesy(text: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from rapidfuzz.distance import OSA
 
 from bot.conversation.table import COMMANDS, Command, match, nearest
+from bot.wording.grammar import BIND, TRADITIONAL_CHARACTERS, WHOLE_SENTENCES
 from duties.model import Role
 from duties.store.database import fetch
 from tests.bot.talk import HEAD, OFFICER, SUPERVISOR, Row, Talk, copied, prepare, talking
@@ -116,3 +117,30 @@ async def test_slips_said_in_earnest_leave_the_ledger_alone(talk: Talk, who: str
     for _, _, slip in chance.sample(reading, 40):
         await talk.says(who, f"{slip} #{talk.numbers['report']}")
     assert await fetch("SELECT id FROM entry WHERE action <> 'refused'") == before
+
+
+TRADITIONAL = {
+    "簽收": "acknowledge", "1、3 辦結": "report", "待辦": "mine", "銷號 1": "close", "未簽收": "unacknowledged",
+    "報結 #1": "report", "學法 民法典": "study", "稍後": "snooze", "幫助": "help", "誰沒簽收": "unacknowledged",
+    "申請延期": "ask-extension", "恢復辦理 1": "unwaive", "擬稿": "draft", "本週到期": "due-week", "進度": "progress",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "name"), TRADITIONAL.items())
+def test_a_word_in_traditional_characters_is_the_word(text: str, name: str) -> None:
+    found = match(text)
+    assert found is not None
+    assert found.command.name == name
+
+
+def test_only_the_characters_of_commands_words_are_read_so() -> None:
+    words = "".join(word for word, _ in WORDS) + "".join((*BIND, *WHOLE_SENTENCES))
+    assert [chr(simple) for simple in TRADITIONAL_CHARACTERS.values() if chr(simple) not in words] == []
+
+
+async def test_what_is_recorded_stays_in_the_characters_it_was_written_in(talk: Talk) -> None:
+    rows: tuple[Row, ...] = (
+        (OFFICER, "全部簽收", "已签收"),
+        (OFFICER, "學法 學習民法典進展", "已计数", "學習民法典進展"),
+    )
+    await talk.hold(rows)
