@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from babel.dates import format_date
+from babel.dates import format_date, format_datetime
 from babel.messages.pofile import read_po
 
 Language = Literal["zh", "en"]
@@ -46,6 +46,12 @@ def short_day(value: date, today: date, language: Language = "zh") -> str:
     return format_date(value, "d MMM" if value.year == today.year else "d MMM y", locale="en_GB")
 
 
+def _instant(value: datetime, language: Language) -> str:
+    if language == "zh":
+        return format_datetime(value, "y年M月d日 HH:mm", locale="zh_CN")
+    return format_datetime(value, "d MMM y HH:mm", locale="en_GB")
+
+
 def term(label: str, language: Language = "zh") -> str:
     """A term as people call it: 2026 is 2026年度, 2026-Q1 2026年第一季度."""
     if label.startswith("C"):
@@ -71,7 +77,7 @@ def _fact(value: Any, language: Language) -> Any:
     if isinstance(value, str):
         return harmless(value)
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M")
+        return _instant(value, language)
     if isinstance(value, date):
         return day(value, language)
     if isinstance(value, (list, tuple)):

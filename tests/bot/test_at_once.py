@@ -78,7 +78,7 @@ async def test_of_two_who_answer_the_same_obligation_the_second_hears_who_was_fi
         assert sorted(holds(answers, "已报结：")) == [False, True], answers
         first = "昌吉市城管局经办人" if "已报结：" in answers[0] else "昌吉市城管局负责人"
         (second,) = [answer for answer in answers if "已报结：" not in answer]
-        assert f"现为“已报结”（{first}，2026-01-04 10:00）" in second
+        assert f"现为“已报结”（{first}，2026年1月4日 10:00）" in second
         assert (await state(talk, name), await acts(talk, name)) == ("reported", ["report"])
 
 

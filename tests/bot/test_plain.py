@@ -94,7 +94,7 @@ async def test_several_may_all_be_done(talk: Talk) -> None:
 async def test_later_may_be_said_without_its_word(talk: Talk) -> None:
     await talk.hold(
         (
-            (OFFICER, "明天再说", "将于 2026-01-05 10:00 再提醒您"),
+            (OFFICER, "明天再说", "将于 2026年1月5日 10:00 再提醒您"),
             (OFFICER, "待办", "1. "),
             (OFFICER, "下周一提醒我", "要稍后提醒哪一项"),
             (SUPERVISOR, "明天再说", "没有听懂"),

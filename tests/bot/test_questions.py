@@ -433,7 +433,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "逾期", "没有逾期", "! 导出"),
         (CLOCK, "2026-02-02 11:00"),
         (SUPERVISOR, "逾期", "个单位：", "回复“导出”取全表"),
-        (SUPERVISOR, "导出", "/export/", "只供您本人使用，请勿转发；2026-02-02 12:00前有效，最多下载 5 次"),
+        (SUPERVISOR, "导出", "/export/", "只供您本人使用，请勿转发；2026年2月2日 12:00前有效，最多下载 5 次"),
         (SUPERVISOR, "> export", "/export/"),
     ),
 }  # fmt: skip
@@ -459,7 +459,7 @@ async def test_every_question_is_answered_in_english(talk: Talk) -> None:
             (SUPERVISOR, "unit nowhere at all", "No unit is called"),
             (SUPERVISOR, "duty annual analysis report", "owed by 12, done: 0 (late: 0), open: 12"),
             (SUPERVISOR, "lights", "Red: 17", "overdue 2, behind 1"),
-            (SUPERVISOR, "export", "The full table", "/export/", "until 2026-02-02 12:00"),
+            (SUPERVISOR, "export", "The full table", "/export/", "until 2 Feb 2026 12:00"),
             (WATER, "export", "no answer to export yet"),
         ]
     )
@@ -769,7 +769,7 @@ async def test_a_link_lasts_an_hour_unless_it_is_set_otherwise(talk: Talk) -> No
     talk.now += timedelta(minutes=1)
     assert await refused(talk, text) == "expired"
     talk.bot.inbox.around = replace(talk.bot.inbox.around, link_lasts=timedelta(hours=3), link_uses=1)
-    assert "2026-01-04 14:00前有效，最多下载 1 次" in await talk.says(HEAD, "导出")
+    assert "2026年1月4日 14:00前有效，最多下载 1 次" in await talk.says(HEAD, "导出")
 
 
 async def test_what_was_no_question_has_no_table(talk: Talk) -> None:

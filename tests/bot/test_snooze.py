@@ -54,25 +54,25 @@ def again(talk: Talk, who: str) -> int:
 
 DIALOGUES: dict[str, tuple[Row, ...]] = {
     "by itself it means what was just reminded of, for two hours": (
-        (OFFICER, "稍后", "将于 2026-01-04 12:00 再提醒您", "#{report}", "#{cases}", "台账号", "只推后对您本人的提醒"),
+        (OFFICER, "稍后", "将于 2026年1月4日 12:00 再提醒您", "#{report}", "#{cases}", "台账号", "只推后对您本人"),
     ),
     "hours, days and dates": (
-        (OFFICER, "稍后 #{report} 半小时", "2026-01-04 10:30"),
+        (OFFICER, "稍后 #{report} 半小时", "2026年1月4日 10:30"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 1 半天后", "2026-01-04 14:00", "! 缩短"),
+        (OFFICER, "稍后 1 半天后", "2026年1月4日 14:00", "! 缩短"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 #{report} 明天", "2026-01-05 10:00"),
+        (OFFICER, "稍后 #{report} 明天", "2026年1月5日 10:00"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 #{report} 3天", "2026-01-07 10:00", "! 缩短"),
+        (OFFICER, "稍后 #{report} 3天", "2026年1月7日 10:00", "! 缩短"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 1 1月6日", "2026-01-06 10:00"),
+        (OFFICER, "稍后 1 1月6日", "2026年1月6日 10:00"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 行政执法年度 10小时", "2026-01-05 10:00"),
+        (OFFICER, "稍后 行政执法年度 10小时", "2026年1月5日 10:00"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "稍后 #{report} 5天", "2026-01-07 10:00", "最多推后 3 个工作日", "已按此缩短"),
+        (OFFICER, "稍后 #{report} 5天", "2026年1月7日 10:00", "最多推后 3 个工作日", "已按此缩短"),
         (OFFICER, "撤回", "已撤回"),
-        (OFFICER, "snooze #{report} 2 hours", "reminded again at 2026-01-04 12:00", "Only your own"),
-        (OFFICER, "snooze #{cases} tomorrow", "2026-01-05 10:00"),
+        (OFFICER, "snooze #{report} 2 hours", "reminded again at 4 Jan 2026 12:00", "Only your own"),
+        (OFFICER, "snooze #{cases} tomorrow", "5 Jan 2026 10:00"),
     ),
     "what is not understood puts nothing off": (
         (OFFICER, "稍后 #{report} 2月30日", "没有“2月30日”这一天"),
@@ -82,7 +82,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "which one is asked, and the time is remembered": (
         (HEAD, "稍后 明天", "要稍后提醒哪一项"),
-        (HEAD, "2", "将于 2026-01-05 10:00 再提醒您", "#{report}"),
+        (HEAD, "2", "将于 2026年1月5日 10:00 再提醒您", "#{report}"),
     ),
     "twice for one obligation": (
         (OFFICER, "稍后 #{report} 1小时", "11:00"),
@@ -104,15 +104,15 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "not on the last day": (
         (CLOCK, "2026-01-29 11:00"),
-        (OFFICER, "稍后 #{report} 3天", "2026-01-30 10:00", "已按此缩短"),
+        (OFFICER, "稍后 #{report} 3天", "2026年1月30日 10:00", "已按此缩短"),
         (CLOCK, "2026-01-30 11:00"),
-        (OFFICER, "稍后 #{report} 1小时", "2026-01-30 12:00"),
+        (OFFICER, "稍后 #{report} 1小时", "2026年1月30日 12:00"),
         (HEAD, "稍后 #{report} 明天", "没有可推后的时间"),
         (HEAD, "稍后 #{cases}", "截止 2026年1月30日", "没有可推后的时间"),
         (CLOCK, "2026-02-02 10:00"),
         (HEAD, "稍后 #{report}", "没有可推后的时间"),
     ),
-    "a button puts one off": ((OFFICER, "> snooze:{report}", "2026-01-04 12:00"),),
+    "a button puts one off": ((OFFICER, "> snooze:{report}", "2026年1月4日 12:00"),),
     "everything at once, and what may not wait is named": (
         (CLOCK, "2026-01-30 10:00"),
         (OFFICER, "稍后 全部", "#{report}", "#{plan}", "“当月执法案件公示”（2026年1月）#{cases} 截止"),
@@ -137,15 +137,15 @@ def shared(talk: Talk, who: str) -> int:
 SHARED: dict[str, tuple[Row, ...]] = {
     "a partner puts its share off, within the same bounds": (
         NAMED,
-        (WATER, "稍后 #{report} 5天", "2026-01-07 10:00 再提醒您：昌吉市水利局配合", "牵头：", "台账号", "缩短"),
-        (WATER, "snooze #{report} tomorrow", "reminded again at 2026-01-05 10:00: ", "as partner in", "Only your own"),
+        (WATER, "稍后 #{report} 5天", "2026年1月7日 10:00 再提醒您：昌吉市水利局配合", "牵头：", "台账号", "缩短"),
+        (WATER, "snooze #{report} tomorrow", "reminded again at 5 Jan 2026 10:00: ", "as partner in", "Only your own"),
         (WATER, "稍后 #{report} 2小时", "您已推后 2 次"),
         (WATER, "撤回", "已撤回：昌吉市水利局配合", "恢复为“待签收”"),
-        (WATER, "稍后 #{report} 2小时", "2026-01-04 12:00"),
+        (WATER, "稍后 #{report} 2小时", "2026年1月4日 12:00"),
         (WATER, "详情 #{report}", "配合：昌吉市水利局 待签收", "稍后提醒配合：昌吉市水利局"),
         (HEAD, "详情 #{report}", "待签收", "配合：昌吉市水利局 待签收"),
         (WATER, "> snooze:{report}", "您已推后 2 次"),
-        ("cjs-water-head", "> snooze:{report}", "2026-01-04 12:00"),
+        ("cjs-water-head", "> snooze:{report}", "2026年1月4日 12:00"),
     ),
     "not what was sent back, answered or is due": (
         NAMED,
@@ -155,7 +155,7 @@ SHARED: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "退回 #{report} 水利局 数据有误", "昌吉市水利局须重新答复"),
         (WATER, "稍后 #{report}", "已被退回，不能推后"),
         (WATER, "签收 #{report}", "已签收配合"),
-        (WATER, "稍后 #{report} 明天", "2026-01-05 10:00"),
+        (WATER, "稍后 #{report} 明天", "2026年1月5日 10:00"),
         (CLOCK, "2026-01-30 18:00"),
         (WATER, "稍后 #{report}", "没有可推后的时间"),
     ),
@@ -175,7 +175,7 @@ async def test_a_share_waits_for_that_person_alone_and_comes_back_once(either: T
     await either.hold([NAMED, OWN, (CLOCK, "2026-01-22 10:00")])
     before = {who: shared(either, who) for who in (WATER, "cjs-water-head")}
     lead = {who: len(reminders(either, who, "report")) for who in (HEAD, OFFICER)}
-    await either.hold([(WATER, "稍后 #{report} 3天", "2026-01-27 10:00")])
+    await either.hold([(WATER, "稍后 #{report} 3天", "2026年1月27日 10:00")])
     await either.go_to("2026-01-23 10:00")
     await either.go_to("2026-01-26 10:00")
     assert shared(either, WATER) == before[WATER]
@@ -205,7 +205,7 @@ async def test_a_share_that_is_over_meanwhile_is_not_told_again(talk: Talk, over
 
 
 async def test_a_share_sent_back_meanwhile_waits_no_longer(either: Talk) -> None:
-    await either.hold([NAMED, OWN, (WATER, "稍后 #{report} 3天", "2026-01-07 10:00")])
+    await either.hold([NAMED, OWN, (WATER, "稍后 #{report} 3天", "2026年1月7日 10:00")])
     await either.hold([(WATER, "完成 #{report} 数据已报", "已答复"), (HEAD, f"完成 #{{report}} {SHOWN}", "已报结")])
     await either.hold([(SUPERVISOR, "退回 #{report} 水利局 数据有误", "须重新答复"), (CLOCK, "2026-01-04 11:00")])
     assert shared(either, WATER) == 1
@@ -215,7 +215,7 @@ async def test_a_share_sent_back_meanwhile_waits_no_longer(either: Talk) -> None
 async def test_a_partner_of_what_was_sent_back_to_its_lead_may_put_its_share_off(talk: Talk) -> None:
     await talk.hold([
         (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"), (SUPERVISOR, "退回 #{report} 缺附件", "已退回"), NAMED, OWN,
-        (WATER, "稍后 #{report} 明天", "2026-01-05 10:00"), (CLOCK, "2026-01-04 12:00"),
+        (WATER, "稍后 #{report} 明天", "2026年1月5日 10:00"), (CLOCK, "2026-01-04 12:00"),
     ])  # fmt: skip
     assert shared(talk, WATER) == 0
     await talk.go_to("2026-01-05 10:00")
@@ -224,14 +224,14 @@ async def test_a_partner_of_what_was_sent_back_to_its_lead_may_put_its_share_off
 
 async def test_a_share_comes_back_when_the_partners_own_office_opens(talk: Talk) -> None:
     await execute("UPDATE unit SET office_opens = 660 WHERE code = 'cjs-water'")
-    await talk.hold([NAMED, OWN, (WATER, "稍后 #{report} 明天", "2026-01-05 11:00"), (CLOCK, "2026-01-05 10:30")])
+    await talk.hold([NAMED, OWN, (WATER, "稍后 #{report} 明天", "2026年1月5日 11:00"), (CLOCK, "2026-01-05 10:30")])
     assert shared(talk, WATER) == 0
     await talk.go_to("2026-01-05 11:00")
     assert shared(talk, WATER) == 1
 
 
 async def test_it_is_held_for_that_person_alone_and_told_once_in_one_message(either: Talk) -> None:
-    await either.hold([(OFFICER, "稍后 明天", "2026-01-05 10:00")])
+    await either.hold([(OFFICER, "稍后 明天", "2026年1月5日 10:00")])
     for when in ("2026-01-04 12:30", "2026-01-04 23:00", "2026-01-05 03:00", "2026-01-05 09:59"):
         await either.go_to(when)
         assert again(either, OFFICER) == 0
@@ -248,7 +248,7 @@ async def test_it_is_held_for_that_person_alone_and_told_once_in_one_message(eit
 async def test_a_rung_that_comes_meanwhile_waits_for_that_person_and_for_nobody_else(either: Talk) -> None:
     await either.go_to("2026-01-22 10:00")
     before = {who: len(reminders(either, who, "report")) for who in (OFFICER, HEAD)}
-    await either.hold([(OFFICER, "稍后 #{report} 3天", "2026-01-27 10:00")])
+    await either.hold([(OFFICER, "稍后 #{report} 3天", "2026年1月27日 10:00")])
     await either.go_to("2026-01-23 10:00")
     await either.go_to("2026-01-26 10:00")
     assert len(reminders(either, HEAD, "report")) > before[HEAD]
@@ -269,7 +269,7 @@ async def test_what_was_reported_meanwhile_is_not_told_again(either: Talk) -> No
 async def test_what_is_sent_back_meanwhile_waits_no_longer(either: Talk) -> None:
     await either.hold(
         [
-            (OFFICER, "稍后 #{report} 明天", "2026-01-05 10:00"),
+            (OFFICER, "稍后 #{report} 明天", "2026年1月5日 10:00"),
             (HEAD, f"完成 #{{report}} {SHOWN}", "已报结"),
             (SUPERVISOR, "退回 #{report} 缺附件", "已退回"),
             (CLOCK, "2026-01-04 11:00"),
@@ -279,7 +279,7 @@ async def test_what_is_sent_back_meanwhile_waits_no_longer(either: Talk) -> None
 
 
 async def test_a_deadline_that_moves_ends_it(either: Talk) -> None:
-    await either.hold([(OFFICER, "稍后 #{report} 明天", "2026-01-05 10:00")])
+    await either.hold([(OFFICER, "稍后 #{report} 明天", "2026年1月5日 10:00")])
     await execute(
         "UPDATE term SET due = '2026-01-20', raised_through = NULL WHERE id ="
         " (SELECT term_id FROM obligation WHERE id = :id)",
@@ -295,7 +295,7 @@ async def test_a_deadline_that_moves_ends_it(either: Talk) -> None:
 
 async def test_the_supervisor_still_sees_it_as_not_acknowledged(either: Talk) -> None:
     before = await figures.unacknowledged_counted(View(everything=True), NOTHING)
-    await either.hold([(OFFICER, "稍后 明天", "2026-01-05 10:00"), (SUPERVISOR, "未签收 城市管理", "#{report}")])
+    await either.hold([(OFFICER, "稍后 明天", "2026年1月5日 10:00"), (SUPERVISOR, "未签收 城市管理", "#{report}")])
     await either.go_to("2026-01-05 10:00")
     assert await figures.unacknowledged_counted(View(everything=True), NOTHING) == before
     await either.hold([(SUPERVISOR, "详情 #{report}", "稍后提醒", "待签收")])
@@ -308,7 +308,7 @@ async def test_who_also_supervises_is_told_as_supervisor_meanwhile(either: Talk)
         code=OFFICER,
     )
     await either.go_to("2026-01-29 10:00")
-    await either.hold([(OFFICER, "稍后 #{report} 明天", "2026-01-30 10:00")])
+    await either.hold([(OFFICER, "稍后 #{report} 明天", "2026年1月30日 10:00")])
     held = len(reminders(either, OFFICER, "report"))
     await either.go_to("2026-01-29 18:00")
     assert len(reminders(either, OFFICER, "report")) == held
@@ -322,7 +322,7 @@ async def test_who_also_supervises_is_told_as_supervisor_meanwhile(either: Talk)
 
 @pytest.mark.parametrize("up", ["2026-01-05 14:20", "2026-01-05 22:00", "2026-01-09 23:30", "2026-01-10 12:00"])
 async def test_downtime_loses_nothing_and_nobody_is_told_at_night_or_on_a_rest_day(talk: Talk, up: str) -> None:
-    await talk.hold([(OFFICER, "稍后 明天", "2026-01-05 10:00")])
+    await talk.hold([(OFFICER, "稍后 明天", "2026年1月5日 10:00")])
     await talk.bot.delivery.close()
     talk.bot = Bot(LAW, {talk.adapter.connection: talk.adapter}, lambda: talk.now, zone=ZONE)
     await talk.go_to(up)
@@ -354,7 +354,7 @@ async def test_taken_back_the_one_before_runs_again(either: Talk) -> None:
     await either.hold(
         [
             (OFFICER, "稍后 #{report} 2小时", "12:00"),
-            (OFFICER, "稍后 #{report} 明天", "2026-01-05 10:00"),
+            (OFFICER, "稍后 #{report} 明天", "2026年1月5日 10:00"),
             (OFFICER, "撤回", "已撤回"),
             (CLOCK, "2026-01-04 12:00"),
         ]
@@ -373,7 +373,7 @@ async def test_a_single_reminder_has_the_button_while_it_may_wait(talk: Talk) ->
 
 
 async def test_coverage_holds_while_reminders_wait(talk: Talk) -> None:
-    await talk.hold([(OFFICER, "稍后 全部 明天", "2026-01-05 10:00"), (CLOCK, "2026-01-04 13:00")])
+    await talk.hold([(OFFICER, "稍后 全部 明天", "2026年1月5日 10:00"), (CLOCK, "2026-01-04 13:00")])
     assert talk.bot.loop.pulse.uncovered == {}
 
 
