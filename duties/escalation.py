@@ -6,7 +6,7 @@ regulation of Xinjiang, articles 27 to 29; measures of Changji on administration
 """
 
 from dataclasses import dataclass, fields, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from duties import cases, obligations
@@ -17,7 +17,7 @@ from duties.model import Actor, Force, Obligation
 from duties.obligations import HOLDERS, Moment
 from duties.paper import Paper
 from duties.registry import Duty, Registry
-from duties.store import case_rows, chains, letter_rows
+from duties.store import case_rows, chains, letter_rows, reading
 from duties.store.database import alone
 from duties.store.letter_rows import DOCUMENT, Correspondence
 
@@ -103,19 +103,42 @@ async def draft(actor: Actor, registry: Registry, number: int, paper: Paper | No
 
 
 async def issue(actor: Actor, number: int, signed: Signing, at: Moment) -> Written:
-    """发文: a person signed it. Number, date and signatory are recorded; corrected while it is not served."""
-    letter = await _mine(actor, number, DRAFTED, ISSUED)
-    named_on = signed.named_on or letter.named_on
-    if signed.on > at.today:
-        raise RefusedError("refused-future", day=signed.on)
-    if letter.paper == Paper.DECISION and named_on is None:
+    """发文: a person signed it. Number, date and signatory are recorded, once: what is out is corrected."""
+    letter = await may_issue(actor, number)
+    await _must_be_day(letter, signed.on, at)
+    if letter.paper == Paper.DECISION and signed.named_on is None:
         raise RefusedError("refused-day-needed", day=signed.on, on=signed.on)
     await _number_free(letter, signed.document, signed.on)
     changed = replace(
         letter, state=ISSUED, document=signed.document, issued_on=signed.on, signatory=signed.signatory,
-        named_on=named_on,
+        named_on=signed.named_on,
     )  # fmt: skip
     return await _changed(actor, "issue", changed, at)
+
+
+async def may_issue(actor: Actor, number: int) -> Correspondence:
+    """The draft that may be issued. Raises RefusedError."""
+    letter = await found(actor, number)
+    if letter.state in (ISSUED, SERVED):
+        raise RefusedError(
+            "refused-issued-already", number=number, day=letter.issued_on, document=letter.document,
+            signatory=letter.signatory, unit_id=letter.unit_id,
+        )  # fmt: skip
+    return await _mine(actor, number, DRAFTED)
+
+
+async def _must_be_day(letter: Correspondence, on: date, at: Moment) -> None:
+    """A letter about lateness is signed when there is some: after the last day, and not after today.
+
+    It may be older than its draft here, where what was signed on paper is recorded afterwards.
+    """
+    if on > at.today:
+        raise RefusedError("refused-future", day=on)
+    one = await reading.obligation(letter.obligation_id)
+    assert one is not None, "a letter is about one"
+    if on <= one.due:
+        since = one.due + timedelta(days=1)
+        raise RefusedError("refused-before-fault", day=on, number=one.id, due=one.due, since=since, unit_id=one.unit_id)
 
 
 async def serve(actor: Actor, law: Law, number: int, on: date, proof: str, at: Moment) -> Written:
@@ -147,8 +170,8 @@ async def correct(actor: Actor, law: Law, number: int, mended: Mended, at: Momen
     if "served_on" in given and letter.state != SERVED:
         raise RefusedError("refused-letter-state", number=number, standing=letter.state)
     assert changed.issued_on is not None, "it was issued"
-    if changed.issued_on > at.today:
-        raise RefusedError("refused-future", day=changed.issued_on)
+    if "issued_on" in given:
+        await _must_be_day(letter, changed.issued_on, at)
     if changed.served_on is not None and not changed.issued_on <= changed.served_on <= at.today:
         raise RefusedError("refused-served-day", day=changed.served_on, on=changed.issued_on)
     await _number_free(letter, changed.document, changed.issued_on)

@@ -54,6 +54,8 @@ async def issue(ask: Ask) -> Reply:
     said = _read(ask)
     if isinstance(said, Reply):
         return said
+    assert said.number is not None, "read with its number"
+    await escalation.may_issue(ask.actor, said.number)
     missing = [
         ask.say(f"letter-wants-{name}")
         for name, value in (("number", said.document), ("signatory", said.signatory))
@@ -62,7 +64,6 @@ async def issue(ask: Ask) -> Reply:
     if missing:
         return _asking(ask, "issue", ask.say("letter-missing", missing=missing))
     signing = Signing(said.document, said.on or ask.today, said.signatory, said.named_on)
-    assert said.number is not None, "read with its number"
     done = await escalation.issue(ask.actor, said.number, signing, ask.at)
     facts = {"document": said.document, "day": signing.on, "signatory": said.signatory, "entry": done.entry}
     text = ask.say("letter-issued", paper=_paper(ask, done.letter), **_facts(done.letter), **facts)

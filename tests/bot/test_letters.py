@@ -84,6 +84,28 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "更正 函9 签发人李四", "没有函9"),
         (HEAD, "更正 函1 签发人王五", "台账号"),
     ),
+    "dated before the fault, and issued a second time": (
+        DRAFT,
+        (
+            SUPERVISOR,
+            "发文 函1 昌司督〔2026〕1号 2026-01-03 签发人李局长",
+            "签发日2026年1月3日",
+            "#{report}应于2026年1月31日",
+            "不得早于2026年2月1日",
+        ),
+        (SUPERVISOR, "发文 函1 昌司督〔2026〕1号 明天 签发人李局长", "晚于今天"),
+        ISSUE,
+        (SUPERVISOR, "更正 函1 1月31日", "不得早于2026年2月1日"),
+        (
+            SUPERVISOR,
+            "发文 函1 昌司督〔2026〕9号 今天 签发人李四",
+            "函1已于2026年2月5日（周四）发文（昌司督〔2026〕1号，签发人张三）",
+            "更正 函1",
+        ),
+        (SUPERVISOR, "发文 函1", "更正 函1", "! 还缺"),
+        (SUPERVISOR, "issue letter 1", "correct letter 1", "! missing"),
+        (SUPERVISOR, "文书 函1", "昌司督〔2026〕1号"),
+    ),
     "a number that was given": (
         DRAFT,
         ISSUE,
