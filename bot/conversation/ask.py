@@ -154,4 +154,6 @@ class Reply:
         """As the outbox keeps it."""
         buttons = [list(button) for button in self.buttons]
         asked = {"asked": self.asked.content()} if self.asked else {}
-        return {"text": self.text, "buttons": buttons, "items": list(self.items), "about": list(self.about), **asked}
+        asks = {"asks": self.question.kind} if self.question else {}
+        items, about = list(self.items), list(self.about)
+        return {"text": self.text, "buttons": buttons, "items": items, "about": about, **asked, **asks}

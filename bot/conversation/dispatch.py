@@ -205,8 +205,8 @@ async def _ask(
     message: Incoming, actor: Actor, understood: Understood, at: Moment, registry: Registry, around: Surroundings
 ) -> Ask:
     replied = await arrivals.replied_to(message.reply_to, message.connection, message.sender)
-    elsewhere = queue.ALONE if message.group else queue.IN_GROUP
-    last = await queue.last_list(message.connection, message.sender, elsewhere) if replied is None else replied
+    here = queue.IN_GROUP if message.group else queue.ALONE
+    last = await queue.last_list(message.connection, message.sender, here) if replied is None else replied
     shown = last or {}
     listed = tuple(int(number) for number in shown.get("items", ()))
     about = listed or tuple(int(number) for number in shown.get("about", ()))

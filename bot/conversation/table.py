@@ -32,7 +32,7 @@ from bot.conversation import (
     waiving,
 )
 from bot.conversation.ask import HOLDERS, Ask, Reply
-from bot.store import people
+from bot.store import people, queue
 from bot.wording import Language
 from bot.wording.events import speaks_of_letter
 from bot.wording.grammar import EDGES, in_simplified, is_courtesy, numbers_first
@@ -65,6 +65,8 @@ async def help_(ask: Ask) -> Reply:
 async def cancel(ask: Ask) -> Reply:
     """取消: end a question without answering it. Nothing that was recorded is taken back by it."""
     asked = await people.underway(ask.message.connection, ask.message.sender, ask.at.now)
+    if asked is not None:
+        await queue.drop_choices(ask.message.connection, ask.message.sender)
     return Reply(ask.say("cancelled" if asked else "cancelled-nothing"))
 
 

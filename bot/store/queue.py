@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from duties.model import Stop
@@ -371,8 +372,12 @@ async def freeze(
             [{"notice": notice, "outcome": how, "item": item, "holder": holder} for item, notice, how in outcomes],
         )
         await execute_many(
-            "UPDATE notice SET body = :body, state = 'pending' WHERE id = :id AND token = :holder AND body IS NULL",
-            [{"id": number, "body": _text_of(body), "holder": holder} for number, body in bodies],
+            "UPDATE notice SET body = :body, lists = :lists, state = 'pending'"
+            " WHERE id = :id AND token = :holder AND body IS NULL",
+            [
+                {"id": number, "body": _text_of(body), "lists": _lists(body), "holder": holder}
+                for number, body in bodies
+            ],
         )
 
 
@@ -488,10 +493,10 @@ async def put_many(kind: str, messages: Sequence[Message], now: datetime) -> Non
 
 def _put() -> str:
     return (
-        "INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, body, answers, attempts,"
-        " token, receipt, error, created_at)"
+        "INSERT INTO notice (kind, scope, connection, person_id, address, state, due_at, body, answers, lists,"
+        " attempts, token, receipt, error, created_at)"
         f" VALUES (:kind, :scope, :connection, :person, :address, 'pending', {_turn(':connection', ':address')}, :body,"
-        " :answers, 0, '', '', '', :now)"
+        " :answers, :lists, 0, '', '', '', :now)"
     )
 
 
@@ -499,6 +504,7 @@ def _row(kind: str, one: Message, now: datetime, answers: int | None = None) -> 
     return {
         "kind": kind, "scope": one.connection, "connection": one.connection, "person": one.person,
         "address": one.address, "now": now, "body": _text_of(one.body), "answers": answers,
+        "lists": _lists(one.body),
     }  # fmt: skip
 
 
@@ -511,19 +517,39 @@ async def body_of(notice: int, connection: str, address: str) -> dict[str, Any] 
     return _json(rows[0]["body"]) if rows else None
 
 
-ALONE, IN_GROUP = "alone", "group"
+ALONE, IN_GROUP, ANYWHERE = "alone", "group", "any"
 """Of an answer in two versions, the one told to the asker alone and the one the group read: their numbers differ."""
+DIALOGUE = 20
+"""Messages of one dialogue that are looked through for its choices."""
 
 
-async def last_list(connection: str, address: str, elsewhere: str) -> dict[str, Any] | None:
+def _lists(body: dict[str, Any]) -> str | None:
+    """Where the numbers of a message stand for obligations."""
+    return str(body.get("version") or ANYWHERE) if body.get("items") else None
+
+
+async def last_list(connection: str, address: str, here: str) -> dict[str, Any] | None:
     """The newest message to an address that showed numbered obligations, versions shown elsewhere left out."""
     rows = await fetch(
-        "SELECT body FROM notice WHERE connection = :connection AND address = :address AND body IS NOT NULL"
-        " AND state <> 'dropped' ORDER BY id DESC LIMIT 20",
-        connection=connection, address=address,
+        "SELECT body FROM notice WHERE connection = :connection AND address = :address AND lists IN :places"
+        " AND state <> 'dropped' ORDER BY id DESC LIMIT 1",
+        connection=connection, address=address, places=[ANYWHERE, here],
     )  # fmt: skip
-    bodies = (_json(row["body"]) for row in rows)
-    return next((body for body in bodies if body and body.get("items") and body.get("version") != elsewhere), None)
+    return _json(rows[0]["body"]) if rows else None
+
+
+async def drop_choices(connection: str, address: str) -> None:
+    """The choices of the dialogue just given up are lists no more: the list before them holds again."""
+    rows = await fetch(
+        "SELECT id, kind, body FROM notice WHERE connection = :connection AND address = :address"
+        " AND body IS NOT NULL ORDER BY id DESC LIMIT :limit",
+        connection=connection, address=address, limit=DIALOGUE,
+    )  # fmt: skip
+    said = [(row, _json(row["body"]) or {}) for row in rows]
+    dialogue = takewhile(lambda one: one[1].get("asks") or one[0]["kind"] != "answer", said)
+    dropped = [row["id"] for row, body in dialogue if body.get("asks") and body.get("items")]
+    if dropped:
+        await execute("UPDATE notice SET lists = NULL WHERE id IN :dropped", dropped=dropped)
 
 
 async def sent(address: str, connection: str, before: datetime, limit: int) -> Rows:

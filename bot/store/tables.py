@@ -75,6 +75,7 @@ class Notice(Model):
     due_at = UtcDatetimeField()
     body = json_field(null=True)
     answers = fields.BigIntField(null=True, description="the inbox row this answers")
+    lists = fields.CharField(8, null=True, description="where its numbers hold; null without any")
     attempts = fields.SmallIntField(default=0)
     token = fields.CharField(32, default="")
     receipt = fields.CharField(128, default="")

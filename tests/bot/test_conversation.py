@@ -154,6 +154,29 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (OFFICER, "完成 #{report}", "请回复"),
         (OFFICER, f"完成 {SHOWN}", "已报结", "#{report}"),
     ),
+    "a choice that is given up is no list": (
+        (OFFICER, "待办", "1. ", "2. 行政执法年度分析报告", "3. "),
+        (OFFICER, "完成 3、1", "请回复序号"),
+        (OFFICER, "取消", "已取消"),
+        (OFFICER, "完成 2", "请回复“行政执法年度分析报告”"),
+        (OFFICER, "取消", "已取消"),
+        (OFFICER, "完成 3、1", "请回复序号"),
+        (OFFICER, "2", "请回复"),
+        (OFFICER, "取消", "已取消"),
+        (OFFICER, "完成 2", "请回复“行政执法年度分析报告”"),
+    ),
+    "a choice that was made stays a list": (
+        (OFFICER, "完成 #{report}、#{cases}", "请回复序号"),
+        (OFFICER, f"1 {SHOWN}", "已报结", "#{report}"),
+        (OFFICER, "完成 2", "当月执法案件公示"),
+        (OFFICER, "取消", "已取消"),
+        (OFFICER, "完成 2", "当月执法案件公示"),
+    ),
+    "a list is remembered however much was said since": (
+        (OFFICER, "待办", "1. ", "2. 行政执法年度分析报告"),
+        *((OFFICER, "帮助", "待办"),) * 24,
+        (OFFICER, "完成 2", "请回复“行政执法年度分析报告”"),
+    ),
     "a question can be given up": (
         (OFFICER, "完成 #{report}", "取消"),
         (OFFICER, "取消", "已取消，未作记录"),
@@ -664,6 +687,8 @@ async def test_some_dialogues_hold_on_both_databases(database_url: str) -> None:
     async with begun(database_url) as talk:
         await talk.hold(
             [
+                *DIALOGUES["a choice that is given up is no list"],
+                (OFFICER, "取消", "已取消"),
                 *DIALOGUES["evidence is asked for, and only evidence is taken"],
                 (HEAD, "学法 1月4日 行政处罚法", "1/12"),
                 (HEAD, "撤回", "已撤回"),

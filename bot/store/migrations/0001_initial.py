@@ -148,6 +148,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("answers", fields.BigIntField(null=True, description="the inbox row this answers")),
+                (
+                    "lists",
+                    fields.CharField(null=True, description="where its numbers hold; null without any", max_length=8),
+                ),
                 ("attempts", fields.SmallIntField(default=0)),
                 ("token", fields.CharField(default="", max_length=32)),
                 ("receipt", fields.CharField(default="", max_length=128)),

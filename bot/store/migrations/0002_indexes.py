@@ -26,6 +26,7 @@ PLAIN = {
     "ix_notice_waiting": "notice (connection, address, id) WHERE state IN ('collecting', 'pending')",
     "ix_notice_dead": "notice (id) WHERE state = 'dead'",
     "ix_notice_address": "notice (connection, address, id)",
+    "ix_notice_list": "notice (connection, address, id) WHERE lists IS NOT NULL",
     "ix_item_unsaid": "notice_item (person_id, id) WHERE notice_id IS NULL",
     "ix_item_notice": "notice_item (notice_id)",
     "ix_snooze_person": "snooze (person_id, obligation_id)",
