@@ -68,11 +68,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded about a case."""
+    """What was recorded about a case. `cancelled` are the obligations that a withdrawal ended, by number."""
 
     case: Case
     entry: int
     clocks: tuple[Started, ...]
+    cancelled: tuple[int, ...] = ()
 
 
 def named_ground(case: Case) -> str:
@@ -244,14 +245,13 @@ async def withdraw(actor: Actor, law: Law, number: int, reason: str, at: Moment)
 
 
 async def _withdrawn(actor: Actor, case: Case, reason: str, at: Moment) -> Recorded:
-    clocks = await case_rows.clocks(case.id)
+    owed = [one.obligation_id for one in await case_rows.clocks(case.id) if one.state in OPEN_STATES]
     entry = await _written(actor, "withdraw", replace(case, state=WITHDRAWN), [], at, reason=reason)
     if not await case_rows.change(replace(case, state=WITHDRAWN)):
         raise chains.StaleError(f"case {case.id} moved")
-    for one in clocks:
-        if one.state in OPEN_STATES:
-            await obligations.cancel(one.obligation_id, WITHDRAWN, at.now)
-    return Recorded(await _found(case.id), entry, ())
+    for number in owed:
+        await obligations.cancel(number, WITHDRAWN, at.now)
+    return Recorded(await _found(case.id), entry, (), tuple(owed))
 
 
 async def followed(actor: Actor, law: Law, obligation: int, done_on: date, at: Moment) -> Recorded | None:

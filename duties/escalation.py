@@ -63,7 +63,7 @@ class Mended:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A letter after a step, the entry that records it, and the case its service opened or a correction moved.
+    """A letter after a step, the entry that records it, and the case that it opened, moved or ended.
 
     `was` is the letter before a correction.
     """
@@ -71,6 +71,7 @@ class Written:
     letter: Correspondence
     entry: int
     opened: Recorded | None = None
+    ended: Recorded | None = None
     was: Correspondence | None = None
 
 
@@ -207,9 +208,10 @@ async def recall(actor: Actor, law: Law, number: int, reason: str, at: Moment) -
     """撤函: withdrawn with its reason; the case that its service opened is withdrawn too."""
     letter = await _mine(actor, number, DRAFTED, ISSUED, SERVED)
     case = await case_rows.found(letter.case_id) if letter.case_id is not None else None
-    if case is not None and case.state == case_rows.OPEN:
-        await cases.withdraw(actor, law, case.id, reason, at)
-    return await _changed(actor, "recall", replace(letter, state=WITHDRAWN, reason=reason), at)
+    under_way = case is not None and case.state == case_rows.OPEN
+    ended = await cases.withdraw(actor, law, case.id, reason, at) if case is not None and under_way else None
+    written = await _changed(actor, "recall", replace(letter, state=WITHDRAWN, reason=reason), at)
+    return replace(written, ended=ended)
 
 
 async def found(actor: Actor, number: int, *, held: bool = False) -> Correspondence:

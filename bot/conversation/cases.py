@@ -19,7 +19,7 @@ from duties.clock import Deadline
 from duties.errors import RefusedError
 from duties.model import Case, Obligation, Role, Step
 from duties.registry import EventRule
-from duties.store import case_rows
+from duties.store import case_rows, reading
 from duties.store.case_rows import Clock
 
 ABOUT = frozenset({"assignment", "promptly"})
@@ -238,7 +238,14 @@ async def withdraw(ask: Ask) -> Reply:
             ask.say("case-reason-wanted", number=number), question=question, duties=(case.duty,) if case else ()
         )
     done = await cases.withdraw(ask.actor, _law(ask), number, reason, ask.at)
-    return Reply(ask.say("case-withdrawn", number=number, reason=reason, entry=done.entry), duties=(done.case.duty,))
+    text = ask.say("case-withdrawn", number=number, reason=reason, entry=done.entry)
+    return Reply("\n".join([text, *await cancelled_lines(ask, done)]), duties=(done.case.duty,))
+
+
+async def cancelled_lines(ask: Ask, done: Recorded) -> list[str]:
+    """What is owed no longer with a case."""
+    found = [await reading.obligation(number) for number in done.cancelled]
+    return [ask.say("case-owed-no-longer", **ask.facts(one)) for one in found if one is not None]
 
 
 def _numbered(ask: Ask, said: str = "") -> tuple[int, Spoken | Reply]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from bot.conversation import find
 from bot.conversation.ask import Ask, Reply
-from bot.conversation.cases import clock_lines
+from bot.conversation.cases import cancelled_lines, clock_lines
 from bot.store.asked import Asked
 from bot.store.oversight import NOTHING
 from bot.wording.events import Said, day_meant, read_letter, read_paper
@@ -124,11 +124,11 @@ async def recall(ask: Ask) -> Reply:
         return _asking(ask, "recall", ask.say("letter-reason-wanted"))
     assert said.number is not None, "read with its number"
     done = await escalation.recall(ask.actor, _law(ask), said.number, said.rest[:LONGEST_TOPIC], ask.at)
-    return Reply(
-        ask.say(
-            "letter-recalled", paper=_paper(ask, done.letter), reason=said.rest, entry=done.entry, **_facts(done.letter)
-        )
-    )
+    facts = {"reason": said.rest, "entry": done.entry}
+    lines = [ask.say("letter-recalled", paper=_paper(ask, done.letter), **facts, **_facts(done.letter))]
+    if done.ended is not None:
+        lines += [ask.say("letter-case-ended", case=done.ended.case.id), *await cancelled_lines(ask, done.ended)]
+    return Reply("\n".join(lines))
 
 
 async def listed(ask: Ask) -> Reply:

@@ -58,7 +58,8 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "送达 函1", "哪一天送达"),
         (SUPERVISOR, "今天 邮寄送达", "已送达", "邮寄送达"),
         (SUPERVISOR, "撤函 函1", "请写理由"),
-        (SUPERVISOR, "文书有误", "已撤回", "文书有误"),
+        (SUPERVISOR, "文书有误", "已撤回", "文书有误", "个案1随之结束", "督办函办理", "不再办理"),
+        (SUPERVISOR, "撤案 个案1 重复", "个案1已结束"),
         (SUPERVISOR, "文书", "没有文书"),
         (SUPERVISOR, "个案", "没有办理中的个案"),
     ),
@@ -106,6 +107,16 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "issue letter 1", "correct letter 1", "! missing"),
         (SUPERVISOR, "文书 函1", "昌司督〔2026〕1号"),
     ),
+    "a letter withdrawn before it was served, and one whose case is over, end no case": (
+        DRAFT,
+        ISSUE,
+        (SUPERVISOR, "撤函 函1 数据有误", "已撤回：督办函（函1）", "! 个案"),
+        (SUPERVISOR, "拟稿 督办函 #{report}", "函2"),
+        (SUPERVISOR, "发文 函2 昌司督〔2026〕1号 今天 签发人张三", "已发文"),
+        (SUPERVISOR, "送达 函2 今天 直接送达", "个案1"),
+        (SUPERVISOR, "撤案 个案1 数据有误", "已撤案：个案1", "督办函办理", "不再办理"),
+        (SUPERVISOR, "撤函 函2 数据有误", "已撤回：督办函（函2）", "! 个案"),
+    ),
     "a number that was given": (
         DRAFT,
         ISSUE,
@@ -138,7 +149,7 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "correct letter 1 2026-02-04", "day of issue or of service"),
         (SUPERVISOR, "date of issue", "dated: Thu 5 Feb 2026 → Wed 4 Feb 2026"),
         (SUPERVISOR, "letters", "letter 1 urging letter"),
-        (SUPERVISOR, "recall letter 1 by mistake", "Withdrawn"),
+        (SUPERVISOR, "recall letter 1 by mistake", "Withdrawn", "Case 1 ended with it", "owed no longer"),
     ),
 }
 
