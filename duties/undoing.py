@@ -4,9 +4,9 @@ Runs inside the caller's transaction and raises RefusedError or StaleError, as t
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from duties import cases, obligations
@@ -32,7 +32,7 @@ UNDOABLE = ASKED | ANSWERED | PARTNERS | {
 }  # fmt: skip
 STANDING = frozenset({
     "deduct", "credit", "reverse-points", "delegate", "announce", "invite", "open", "amend", "pause", "resume",
-    "withdraw", "draft", "issue", "serve", "recall", "correct", "withdraw-request",
+    "withdraw", "draft", "issue", "serve", "recall", "correct", "withdraw-request", "take-back",
 })  # fmt: skip
 """Acts with a way of their own to be taken back, or none: whoever did one last does not mean the act before it."""
 
@@ -42,6 +42,7 @@ class Deed:
     """One line that somebody wrote about an obligation; `latest` while nothing has changed what it changed."""
 
     entry: int
+    at: datetime
     action: str
     obligation: int
     latest: bool
@@ -76,7 +77,18 @@ def _must_be_last(rows: Rows, others: Rows) -> None:
 
 async def _deed(row: dict[str, Any]) -> Deed:
     latest = row["seq"] == row["head_seq"] or not await obligations.acted_since(row)
-    return Deed(row["id"], row["action"], row["ref"], latest, json.loads(row["payload"]))
+    return Deed(row["id"], as_instant(row["at"]), row["action"], row["ref"], latest, json.loads(row["payload"]))
+
+
+async def refused_since(actor: Actor, deeds: Sequence[Deed], at: Moment) -> str:
+    """The command whose message was refused after these acts: it wrote nothing, and may be what an undo is meant for.
+
+    Empty where there is none; a refused undo is no such message.
+    """
+    rows = await chains.acts_of(obligations.name_of(actor), ("refused",), at.now - WINDOW)
+    said = ((as_instant(row["at"]), str(json.loads(row["payload"])["command"])) for row in rows)
+    last = max(deed.at for deed in deeds)
+    return next((command for when, command in said if when > last and command != "undo"), "")
 
 
 async def take_back(actor: Actor, law: Law, deed: Deed, at: Moment) -> Done:

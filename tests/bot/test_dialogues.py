@@ -26,6 +26,11 @@ ISSUED: tuple[Row, ...] = (*DRAFTED, (SUPERVISOR, "发文 函1 昌司督〔2026�
 REPORTED: tuple[Row, ...] = ((OFFICER, f"完成 #{{report}} {NUMBER}", "已报结"),)
 SHARED: tuple[Row, ...] = ((HEAD, "配合 #{report} 昌吉市水利局", "已指定配合"),)
 JUNE: tuple[Row, ...] = ((CLOCK, "2026-06-22 10:00"),)
+REFUSED: tuple[Row, ...] = (
+    (OFFICER, "学法 1月2日 行政处罚法", "1/12"),
+    (CLOCK, "2026-01-04 10:00:30"),
+    (OFFICER, "完成 #{water}", "不能代办"),
+)
 ASKED: tuple[Row, ...] = ((OFFICER, "申请免办 #{report} 机构已撤并", "已提出申请1"),)
 
 
@@ -60,6 +65,7 @@ DIALOGUES: dict[str, Dialogue] = {
     "note": Dialogue("note", OFFICER, ("进展 #{report}", "初稿已送审"), "记进展", "进展 #{report}"),
     "assign": Dialogue("person", HEAD, ("转办 #{report}", "查无此人", OFFICER), "已转办", "转办 #{report}"),
     "delegate": Dialogue("delegate", HEAD, ("委托", "昌吉市城管局经办人", "3月1日至3日"), "已委托", "委托"),
+    "undo": Dialogue("undo", OFFICER, ("撤回", "确认"), "已撤回", "撤回", REFUSED),
     "case": Dialogue(
         "case", SUPERVISOR, ("立案", "交办 昌吉市城市管理局", "限1月20日前", "清理执法台账", "确认"), "已立案", "立案"
     ),

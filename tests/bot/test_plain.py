@@ -115,6 +115,51 @@ async def test_an_act_that_cannot_be_undone_shields_the_one_before_it(talk: Talk
     )
 
 
+async def test_a_study_taken_back_is_named_with_what_is_left(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (OFFICER, "学法 1月2日 行政处罚法", "1/12"),
+            (OFFICER, "学法 1月3日 民法典", "2/12"),
+            (OFFICER, "撤回", "已撤回", "2026年1月3日", "民法典", "1/12"),
+            (OFFICER, "undo", "Undone", "2 Jan 2026", "行政处罚法", "0/12"),
+        )
+    )
+
+
+async def test_after_a_refusal_the_act_before_it_is_taken_back_only_when_that_is_confirmed(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (OFFICER, "学法 1月2日 行政处罚法", "1/12"),
+            (CLOCK, "2026-01-04 10:01"),
+            (OFFICER, "学法 1月2日 行政处罚法", "台账号", "! 已计数"),
+            (OFFICER, "撤回", "“学法计数”没有办成", "没有写入", "计数：会前学法", "#{study}", "确认", "! 已撤回"),
+            (OFFICER, "取消", "已取消"),
+            (OFFICER, "学法进度", "1/12"),
+            (OFFICER, "undo", "nothing was recorded", "#{study}", "confirm"),
+            (OFFICER, "confirm", "Undone", "0/12"),
+            (CLOCK, "2026-01-04 10:02"),
+            (OFFICER, "学法 1月2日 行政处罚法", "1/12"),
+            (CLOCK, "2026-01-04 10:03"),
+            (OFFICER, "完成 #{water}", "不能代办"),
+            (OFFICER, "撤回", "没有办成"),
+            (OFFICER, "#{study}", "已撤回", "0/12"),
+        )
+    )
+
+
+async def test_a_delegation_taken_back_shields_the_act_before_it(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (OFFICER, "签收 #{report}", "已签收"),
+            (CLOCK, "2026-01-04 10:01"),
+            (OFFICER, "委托 昌吉市城管局负责人 1月5日至1月6日", "已委托"),
+            (CLOCK, "2026-01-04 10:02"),
+            (OFFICER, "委托 取消", "台账号"),
+            (OFFICER, "撤回", "上一次操作是“取消委托”", "! 已撤回"),
+        )
+    )
+
+
 async def test_a_shortened_title_is_every_duty_it_may_mean(talk: Talk) -> None:
     await talk.hold(
         (
