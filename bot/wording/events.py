@@ -40,6 +40,8 @@ _FILLER = re.compile(
     r"(?:已经?)?(?:收到|收悉|送达|签收|受理|作出|做出|下达|发生|被告知|告知)(?:的|了)?|\b(?:received|on|served|the)\b",
     re.IGNORECASE,
 )
+_SHORT_DAY = re.compile(r"(?<![^\s，,；;。])(\d{1,2})[./](\d{1,2})(?![^\s，,；;。])")
+"""A day by its numbers alone, 1.3 or 1/3, standing by itself: where only a day can be meant."""
 _TITLE_MARKS = str.maketrans("", "", "《》")
 
 
@@ -60,7 +62,7 @@ def read_event(text: str, today: date) -> Spoken:
     parent, rest = _last(CASE_NUMBER, text)
     document, rest = _last(NUMBER, rest)
     named, rest = _last(_NAMED, rest)
-    day, rest = _last(DAY, rest)
+    day, rest = _last(DAY, _with_days(rest))
     duty, rest = _event(_FILLER.sub(" ", rest.translate(_TITLE_MARKS)))
     said = next((part for part in ((named["day"] or named["before"]) if named else "",) if part), "")
     words = tuple(word for part in rest.split() if (word := part.strip(EDGES)))
@@ -81,6 +83,11 @@ def case_number(text: str) -> tuple[int | None, str]:
         return None, text
     number = next(part for part in found.groups() if part)
     return int(number), " ".join(f"{text[: found.start()]} {text[found.end() :]}".split())
+
+
+def _with_days(text: str) -> str:
+    """A text with its days by numbers alone as days are written, unless a day is named in it: then they are none."""
+    return text if DAY.search(text) else _SHORT_DAY.sub(r"\1月\2日", text)
 
 
 def _last(pattern: re.Pattern[str], text: str) -> tuple[re.Match[str] | None, str]:
@@ -140,7 +147,7 @@ def read_letter(text: str, today: date) -> Said:
     signed, rest = _last(_SIGNED_BY, rest)
     document, rest = _last(NUMBER, rest)
     named, rest = _last(_NAMED, rest)
-    day, rest = _last(DAY, rest)
+    day, rest = _last(DAY, _with_days(rest))
     said = (named["day"] or named["before"]) if named else ""
     return Said(
         int(found[1]) if found else None,

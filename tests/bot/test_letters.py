@@ -168,6 +168,9 @@ async def test_dialogue(talk: Talk, name: str) -> None:
         ("函3 签发日期9月20日", (3, "", "", "签发日期")),
         ("letter 3 signed by Zhang San", (3, "", "Zhang San", "")),
         ("当面送达", (None, "", "", "当面送达")),
+        ("函3 9.20 邮寄", (3, "", "", "邮寄")),
+        ("函3 9/20", (3, "", "", "")),
+        ("函3 9月20日 罚款 1.3 万元", (3, "", "", "罚款 1.3 万元")),
     ],
 )
 def test_a_sentence_about_a_letter_is_taken_apart(text: str, said: tuple[int | None, str, str, str]) -> None:
