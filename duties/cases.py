@@ -114,7 +114,7 @@ async def open_case(actor: Actor, law: Law, opening: Opening, at: Moment) -> Rec
     """立案: the event is recorded, its clocks run."""
     lead = started_by(law.registry, opening.duty)[0]
     unit = await _unit(opening.unit_id)
-    _may_open(actor, lead, unit)
+    _may_open(actor, lead, unit, "case")
     return await _opened(actor, law, replace(opening, duty=lead.code), at)
 
 
@@ -160,7 +160,7 @@ async def amend(
     document: str = "",
 ) -> Recorded:  # fmt: skip
     """更正: another day of the event, another named day, another document. Every deadline is worked out anew."""
-    case = await _may_change(actor, law, number)
+    case = await _may_change(actor, law, number, "amend")
     changed = replace(
         case, event_on=event_on or case.event_on, named_on=named_on or case.named_on, document=document or case.document
     )
@@ -182,7 +182,7 @@ async def _notice_moved(actor: Actor, law: Law, case: Case, noticed: date, at: M
     spell = next((one for one in parent.pauses if one.noticed == case.event_on), None) if parent else None
     if parent is None or spell is None or parent.state != case_rows.OPEN:
         return
-    await _may_change(actor, law, parent.id)  # the notice is the word of who reviews
+    await _may_change(actor, law, parent.id, "amend")  # the notice is the word of who reviews
     if not parent.event_on <= noticed <= (spell.received or at.today):
         raise RefusedError("refused-pause-day", day=noticed, on=parent.event_on)
     pauses = tuple(replace(one, noticed=noticed) if one is spell else one for one in parent.pauses)
@@ -197,7 +197,7 @@ async def pause(actor: Actor, law: Law, number: int, noticed: date, at: Moment) 
 
 async def may_pause(actor: Actor, law: Law, number: int, noticed: date, at: Moment) -> Case:
     """The case, where its clock may be made to stand from that day on. Raises RefusedError."""
-    case = await _may_change(actor, law, number)
+    case = await _may_change(actor, law, number, "pause")
     if not any(event_rule(duty).pausable for duty in started_by(law.registry, case.duty)):
         raise RefusedError("refused-not-pausable", number=number)
     if case.paused:
@@ -214,7 +214,7 @@ def materials(case: Case, unit: int, noticed: date) -> Opening:
 
 async def want_materials(actor: Actor, law: Law, number: int, unit: int, at: Moment) -> Recorded:
     """The case that lets a clock that stands go on once it is reported; opened by whoever may make the clock stand."""
-    case = await _may_change(actor, law, number)
+    case = await _may_change(actor, law, number, "pause")
     if not case.paused:
         raise RefusedError("refused-not-paused", number=number)
     await _unit(unit)
@@ -223,7 +223,7 @@ async def want_materials(actor: Actor, law: Law, number: int, unit: int, at: Mom
 
 async def resume(actor: Actor, law: Law, number: int, received: date, at: Moment) -> Recorded:
     """恢复: what was wanted was received; the clock goes on from the day after."""
-    case = await _may_change(actor, law, number)
+    case = await _may_change(actor, law, number, "resume")
     return await _resumed(actor, law, case, received, at)
 
 
@@ -241,7 +241,7 @@ async def _resumed(
 
 async def withdraw(actor: Actor, law: Law, number: int, reason: str, at: Moment) -> Recorded:
     """撤案: the letter was withdrawn, or the case opened by mistake. What is open in it is owed no longer."""
-    return await _withdrawn(actor, await _may_change(actor, law, number), reason, at)
+    return await _withdrawn(actor, await _may_change(actor, law, number, "withdraw"), reason, at)
 
 
 async def _withdrawn(actor: Actor, case: Case, reason: str, at: Moment) -> Recorded:
@@ -424,7 +424,7 @@ async def _unit(number: int) -> _Unit:
     return _Unit(int(row["id"]), str(row["name"]), str(row["path"]))
 
 
-def _may_open(actor: Actor, duty: Duty, unit: _Unit) -> None:
+def _may_open(actor: Actor, duty: Duty, unit: _Unit, action: str) -> None:
     """A letter starts a clock only by a supervisor's word; what a unit does itself, the unit may say too."""
     if actor.supervises(unit.path) and not actor.holds(unit.id, *HOLDERS):
         return
@@ -432,12 +432,12 @@ def _may_open(actor: Actor, duty: Duty, unit: _Unit) -> None:
     if event_rule(duty).opened_by == "anyone" and (own or actor.holds(unit.id, Role.SUPERVISOR)):
         return
     key = "refused-own-work" if own else "refused-not-supervisor"
-    raise RefusedError(key, unit=unit.name, action="case", unit_id=unit.id)
+    raise RefusedError(key, unit=unit.name, action=action, unit_id=unit.id)
 
 
-async def _may_change(actor: Actor, law: Law, number: int) -> Case:
+async def _may_change(actor: Actor, law: Law, number: int, action: str) -> Case:
     case = await _found(number)
-    _may_open(actor, law.registry.duty(case.duty), _Unit(case.unit_id, case.unit, case.unit_path))
+    _may_open(actor, law.registry.duty(case.duty), _Unit(case.unit_id, case.unit, case.unit_path), action)
     if case.state != case_rows.OPEN:
         raise RefusedError("refused-case-over", number=number)
     return case

@@ -351,8 +351,8 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
     ),
     "nobody verifies their own work": (
         (OFFICER, f"完成 2 {SHOWN}", "已报结"),
-        (HEAD, "销号 #{report}", "不能核验自己的任务", "昌吉市司法局执法监督员", "台账号"),
-        (HEAD, "退回 #{report} x", "不能核验自己的任务"),
+        (HEAD, "销号 #{report}", "不能由本单位销号", "昌吉市司法局执法监督员", "台账号"),
+        (HEAD, "退回 #{report} x", "不能由本单位退回"),
         (HEAD, "销号 年度分析报告", "您的岗位不能销号", "昌吉市司法局执法监督员"),
         (HEAD, "待核", "您的岗位不能核验"),
     ),
