@@ -9,7 +9,7 @@ from bot.conversation.ask import HOLDERS, Ask, Reply
 from bot.conversation.questions import more
 from bot.conversation.supervisor import view
 from bot.store import addressees, queue
-from bot.wording import say
+from bot.wording import Language, say
 from bot.wording.grammar import LONGEST_TOPIC, is_courtesy, is_question
 from bot.wording.orders import read_points, read_reversal
 from duties import points
@@ -80,7 +80,9 @@ async def _told(ask: Ask, key: str, done: Scored) -> Reply:
     """What was recorded, to who did and to the unit."""
     one = done.point
     facts: dict[str, Any] = {"unit": one.unit, "amount": _shown(one.amount), "ground": one.ground, "number": one.id}
-    news = say(f"news-{key}", name=ask.actor.name, of=one.reverses or "", about=_about(one.obligation_id), **facts)
+    news = say(
+        f"news-{key}", name=ask.actor.name, of=one.reverses or "", about=_about("zh", one.obligation_id), **facts
+    )
     about = [one.obligation_id] if one.obligation_id is not None else []
     body = {"text": news, "buttons": [], "items": [], "about": about, "direct": True}
     for each in await addressees.of_unit(one.unit_id, HOLDERS, ask.today, ask.at.now):
@@ -88,7 +90,7 @@ async def _told(ask: Ask, key: str, done: Scored) -> Reply:
     total = await _year(ask, (one.unit_id,))
     text = ask.say(
         key, total=_shown(total), year=ask.today.year, entry=done.entry, of=one.reverses or "",
-        about=_about(one.obligation_id), **facts,
+        about=_about(ask.language, one.obligation_id), **facts,
     )  # fmt: skip
     return Reply(text, about=tuple(about))
 
@@ -143,12 +145,12 @@ def _line(ask: Ask, one: Point) -> str:
         mark = ask.say("points-mark-reverses", other=one.reverses)
     return ask.say(
         "points-line", number=one.id, day=one.on_day, amount=_shown(one.amount), ground=one.ground,
-        about=_about(one.obligation_id), mark=mark,
+        about=_about(ask.language, one.obligation_id), mark=mark,
     )  # fmt: skip
 
 
-def _about(obligation: int | None) -> str:
-    return f" #{obligation}" if obligation is not None else ""
+def _about(language: Language, obligation: int | None) -> str:
+    return say("points-about", language, id=obligation) if obligation is not None else ""
 
 
 def _shown(amount: Decimal) -> str:
