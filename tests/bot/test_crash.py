@@ -22,8 +22,8 @@ from tests.bot.play import LAW, at
 from tests.bot.templates import fill
 
 IN_FLIGHT = 8
-SECONDS = 9.0
-"""How long the child is killed again and again, before it may run to the end."""
+SECONDS, FEWEST = 9.0, 3
+"""How long the child is killed again and again, and how often at least, before it may run to the end."""
 STREETS = 100
 
 forks = multiprocessing.get_context("forkserver")
@@ -85,9 +85,10 @@ async def killed_again_and_again(url: str, folder: Path) -> int:
     chance = random.Random(7)
     while not (folder / "done").exists():
         child = start(url, folder)
-        child.join(chance.uniform(0.05, 1.5) if monotonic() < until else 120)
+        hunted = monotonic() < until or kills < FEWEST  # a busy machine may take long to start the first
+        child.join(chance.uniform(0.05, 1.5) if hunted else 120)
         if child.is_alive():
-            assert monotonic() < until + 100, "the child does not end"
+            assert hunted, "the child does not end"
             os.kill(child.pid or 0, signal.SIGKILL)
             child.join()
             kills += 1
@@ -103,7 +104,7 @@ async def test_a_bot_killed_at_any_moment_loses_nothing_and_repeats_little(datab
     times = Counter(key for key, _ in sent)
     repeats = sum(times.values()) - len(times)
     print(f"{kills} kills, {len(times)} messages, {repeats} repeats")  # noqa: T201  the figure the README gives
-    assert kills >= 3
+    assert kills >= FEWEST
     assert repeats <= IN_FLIGHT * kills
     assert max(times.values()) <= 1 + kills
     async with opened(database_url):
