@@ -17,7 +17,7 @@ from duties import cases
 from duties.cases import Law, Opening, Recorded, Started
 from duties.clock import Deadline
 from duties.errors import RefusedError
-from duties.model import Case, Obligation, Role, Step
+from duties.model import OPEN_STATES, Case, Obligation, Role, State, Step
 from duties.registry import EventRule
 from duties.store import case_rows, reading
 from duties.store.case_rows import Clock
@@ -123,10 +123,17 @@ async def listed(ask: Ask) -> Reply:
     for case in found[:LISTED]:
         clocks = [one for one in await case_rows.clocks(case.id) if one.state not in ("cancelled", "closed", "waived")]
         assert clocks, "it has something left to do"
+        nearest = min(clocks, key=lambda clock: _rank(ask, clock))
         facts = {"number": case.id, "unit": case.unit, "event": _event(ask, case.duty), "on": case.event_on}
-        lines.append(ask.say("cases-line", **facts, **_timing(ask, clocks[0])))
+        key = "cases-line" if nearest.state in OPEN_STATES else "cases-line-reported"
+        lines.append(ask.say(key, **facts, **_timing(ask, nearest)))
     more = [ask.say("cases-more")] if len(found) > LISTED else []
     return Reply("\n".join([*lines, *more, ask.say("cases-foot")]), found=len(found))
+
+
+def _rank(ask: Ask, clock: Clock) -> tuple[bool, bool]:
+    """Which clock a case is listed by: its work before a right beside it, and what is owed before what is reported."""
+    return cases.event_rule(ask.registry.duty(clock.duty)).lapses, clock.state not in OPEN_STATES
 
 
 async def _one(ask: Ask, case: Case) -> Reply:
@@ -137,14 +144,22 @@ async def _one(ask: Ask, case: Case) -> Reply:
     ).rstrip()  # fmt: skip
     lines = [
         ask.say(
-            "case-clock", title=ask.title(row.duty), state=ask.say(f"state-{row.state}"), id=row.obligation_id,
-            **_timing(ask, row),
+            "case-clock" if row.state in OPEN_STATES else "case-clock-over", title=ask.title(row.duty),
+            state=_state(ask, case, row), id=row.obligation_id, **_timing(ask, row),
         )
         for row in rows
     ]  # fmt: skip
     marks = [ask.say("case-is-withdrawn")] if case.state == cases.WITHDRAWN else []
     about = tuple(row.obligation_id for row in rows)
     return Reply("\n".join([head, *marks, *lines]), about=about, duties=(case.duty,))
+
+
+def _state(ask: Ask, case: Case, clock: Clock) -> str:
+    """Where a clock stands; one that came to its end by itself was not cancelled by anybody."""
+    ended = clock.state == State.CANCELLED and case.state == case_rows.OPEN and ask.today > clock.due
+    if ended and cases.event_rule(ask.registry.duty(clock.duty)).lapses:
+        return ask.say("case-ended" if clock.duty == cases.RETURNED else "case-lapsed")
+    return ask.say(f"state-{clock.state}")
 
 
 async def _visible(number: int, seen: View) -> Case:

@@ -12,7 +12,7 @@ from bot.wording.grammar import LONGEST_TOPIC
 from bot.wording.groups import timing
 from duties import training
 from duties.evidence import lacking
-from duties.model import OPEN_STATES, Obligation
+from duties.model import OPEN_STATES, Obligation, State
 from duties.obligations import Done
 from duties.registry import CountedRule, Duty, EvidenceSlot
 from duties.store import reading
@@ -109,10 +109,15 @@ def item(ask: Ask, number: int, one: Obligation) -> str:
 
 
 def status(ask: Ask, one: Obligation) -> str:
-    """When it is due, how far that is, and where it stands."""
+    """When it is due and where it stands: how far that is while it is owed, when it was done once it is reported."""
     tally = ask.say("line-tally", tally=one.tally, target=one.target) if is_counted(ask.duty(one.duty)) else ""
     facts = ask.facts(one) | timing(one.due, one.stop, ask.today, ask.language)
-    return ask.say("status", tally=tally, **facts)
+    if one.state in OPEN_STATES:
+        return ask.say("status", tally=tally, **facts)
+    done = (
+        ask.say("status-done", day=one.done_on) if one.done_on and one.state in (State.REPORTED, State.CLOSED) else ""
+    )
+    return ask.say("status-over", done=done, tally=tally, **facts)
 
 
 async def officers_reached(ask: Ask, shown: Sequence[Obligation]) -> dict[int, str]:

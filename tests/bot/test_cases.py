@@ -358,6 +358,37 @@ async def test_a_right_that_was_not_used_says_so_in_words(talk: Talk) -> None:
     await talk.hold(((CLOCK, "2026-01-21 10:00"), (OFFICER, f"详情 #{row['id']}", "已过期作罢", "! lapsed")))
 
 
+async def test_what_is_reported_in_time_is_called_late_nowhere_while_it_is_verified(talk: Talk) -> None:
+    await talk.hold(
+        ((SUPERVISOR, "立案 补正 昌吉市水利局 今天", "审核材料补正：2026年1月7日"), (SUPERVISOR, "确认", "已立案"))
+    )
+    number = await number_of("legality-materials")
+    await talk.hold(
+        (
+            (WATER, f"完成 #{number} 2026-01-04 材料补齐", "已报结"),
+            (CLOCK, "2026-01-09 10:00"),
+            (SUPERVISOR, "个案", "2026年1月4日（周日）；已报结，待核验", "! 已逾期"),
+            (SUPERVISOR, "个案 1", "截止 2026年1月7日（周三），已报结", "! 已逾期"),
+            (WATER, f"详情 #{number}", "截止 2026年1月7日（周三），完成 2026年1月4日（周日）；已报结", "! 已逾期"),
+            (WATER, f"detail #{number}", "due Wed 7 Jan 2026, done Sun 4 Jan 2026; reported", "! overdue"),
+            (SUPERVISOR, f"销号 #{number}", "已销号"),
+            (WATER, f"详情 #{number}", "截止 2026年1月7日（周三），完成 2026年1月4日（周日）；已销号", "! 已逾期"),
+        )
+    )
+
+
+async def test_a_case_is_due_when_its_work_is_not_when_the_right_beside_it_lapses(talk: Talk) -> None:
+    await talk.hold(
+        (
+            (SUPERVISOR, OPEN, "请核对"),
+            (SUPERVISOR, "确认", "意见书整改：2026年2月2日", "意见书异议：2026年1月19日"),
+            (SUPERVISOR, "个案", "截止 2026年2月2日（周一）", "! 1月19日"),
+            (CLOCK, "2026-01-21 10:00"),
+            (HEAD, "个案 1", "截止 2026年1月19日（周一），期满未提出，已过期作罢", "! 已取消"),
+        )
+    )
+
+
 async def actor(code: str, talk: Talk) -> Actor:
     (row,) = await fetch("SELECT id FROM person WHERE code = :code", code=code)
     found = await reading.actor(row["id"], talk.now.date())
