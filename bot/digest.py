@@ -50,8 +50,8 @@ class Reader:
         return View(trees=self.trees, units=self.units)
 
     async def waiting(self) -> int:
-        """How much waits for them to verify it."""
-        return await oversight.waiting_counted(View(trees=self.trees)) if self.trees else 0
+        """How much waits to be verified: by them, or of what their own units reported where they verify nothing."""
+        return await oversight.waiting_counted(View(trees=self.trees) if self.trees else self.view)
 
 
 def period(kind: str, today: date) -> date:
@@ -80,9 +80,10 @@ class Daily:
     soon: Sums
     soon_listed: Rows
     waiting: int
+    verifies: bool
 
     def __bool__(self) -> bool:
-        return bool(self.overdue.found or self.soon.found or self.waiting)
+        return bool(self.overdue.found or self.soon.found or (self.verifies and self.waiting))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ async def daily(reader: Reader, since: date, today: date, workdays: WorkCalendar
         await figures.summed(reader.view, NOTHING, near, today),
         await figures.listed(reader.view, NOTHING, near, LISTED),
         await reader.waiting(),
+        bool(reader.trees),
     )  # fmt: skip
 
 
@@ -156,7 +158,7 @@ def daily_body(found: Daily, registry: Registry, language: Language) -> dict[str
             lines += [_line(n, row, found.today, registry, language) for n, row in enumerate(rows, len(items) + 1)]
             items += [row["id"] for row in rows]
             lines += [say("more-items", language, n=total.found - len(rows))] if total.found > len(rows) else []
-    if found.waiting:
+    if found.verifies and found.waiting:
         lines.append(say("digest-waiting", language, n=found.waiting))
     return _body([*lines, say("digest-daily-foot", language)], items)
 

@@ -181,6 +181,21 @@ async def test_a_head_hears_of_the_own_unit_alone(talk: Talk) -> None:
     assert "1 个单位：红灯 1" in week
 
 
+async def test_a_head_hears_what_of_the_own_unit_waits_to_be_verified_and_of_that_alone_not_every_day(
+    talk: Talk,
+) -> None:
+    await talk.hold(((HEAD, "订阅 日报", "已订阅"), (HEAD, "订阅 周报", "已订阅")))
+    await talk.hold(((OFFICER, "完成 #{cases} 2026-01-04 https://example.cn/1", "已报结"),))
+    await talk.go_to("2026-01-05 10:05")
+    told = [one.text for one in talk.told(HEAD)]
+    assert [text for text in told if text.startswith("【日报】")] == []
+    assert "待核验 1 项" in next(text for text in told if text.startswith("【周报】"))
+    await talk.go_to("2026-02-02 10:05")
+    daily = next(one.text for one in reversed(talk.told(HEAD)) if one.text.startswith("【日报】"))
+    assert "待核验 1 项" in daily
+    assert "回复“待核”" not in daily
+
+
 async def test_a_restart_and_a_downtime_neither_repeat_nor_skip(talk: Talk) -> None:
     await talk.hold([(SUPERVISOR, "订阅 日报", "已订阅"), (CLOCK, "2026-01-29 10:00")])
     told = len(digests(talk, SUPERVISOR))
