@@ -110,11 +110,16 @@ def worked_out(law: Law, opening: Opening, pauses: Sequence[Spell] = ()) -> list
     return found
 
 
+async def may_open(actor: Actor, law: Law, opening: Opening) -> Duty:
+    """The duty a case is led by; refused to who may not open it."""
+    lead = started_by(law.registry, opening.duty)[0]
+    _may_open(actor, lead, await _unit(opening.unit_id), "case")
+    return lead
+
+
 async def open_case(actor: Actor, law: Law, opening: Opening, at: Moment) -> Recorded:
     """立案: the event is recorded, its clocks run."""
-    lead = started_by(law.registry, opening.duty)[0]
-    unit = await _unit(opening.unit_id)
-    _may_open(actor, lead, unit, "case")
+    lead = await may_open(actor, law, opening)
     return await _opened(actor, law, replace(opening, duty=lead.code), at)
 
 
@@ -331,6 +336,12 @@ async def lapsed(registry: Registry, today: date) -> list[int]:
     return await case_rows.lapsed(rights, today)
 
 
+def is_right(registry: Registry, code: str) -> bool:
+    """Whether a unit may do it or leave it: it lapses, and is never overdue."""
+    duty = registry.by_code.get(code)
+    return code != RETURNED and duty is not None and isinstance(duty.rule, EventRule) and duty.rule.lapses
+
+
 def right_over(registry: Registry, one: Obligation, today: date) -> bool:
     """Whether it is a right whose last day has passed: it is over, and nothing makes it owed again."""
     duty = registry.by_code.get(one.duty)
@@ -431,8 +442,9 @@ def _may_open(actor: Actor, duty: Duty, unit: _Unit, action: str) -> None:
     own = actor.holds(unit.id, *HOLDERS)
     if event_rule(duty).opened_by == "anyone" and (own or actor.holds(unit.id, Role.SUPERVISOR)):
         return
-    key = "refused-own-work" if own else "refused-not-supervisor"
-    raise RefusedError(key, unit=unit.name, action=action, unit_id=unit.id)
+    if own:
+        raise RefusedError("refused-case-supervisor", unit=unit.name, duty=duty.code, action=action, unit_id=unit.id)
+    raise RefusedError("refused-not-supervisor", unit=unit.name, action=action, unit_id=unit.id)
 
 
 async def _may_change(actor: Actor, law: Law, number: int, action: str) -> Case:

@@ -10,7 +10,7 @@ from bot.conversation.narrow import units_called
 from bot.conversation.supervisor import view
 from bot.papers import SHOWN_STEPS
 from bot.store.oversight import View
-from bot.wording.events import CONFIRMATIONS, EVENTS, PAUSE_ONLY, Spoken, case_number, read_event
+from bot.wording.events import ABOUT, CONFIRMATIONS, EVENTS, PAUSE_ONLY, Spoken, case_number, read_event
 from bot.wording.grammar import LONGEST_TOPIC, DayError
 from bot.wording.groups import timing
 from duties import cases
@@ -22,8 +22,6 @@ from duties.registry import EventRule
 from duties.store import case_rows, reading
 from duties.store.case_rows import Clock
 
-ABOUT = frozenset({"assignment", "promptly"})
-"""Events that mean nothing without a word on what is to be done."""
 LISTED = 12
 MOST = 1_000
 """Cases counted at most."""
@@ -63,6 +61,7 @@ async def _opened(ask: Ask, said: str, spoken: Spoken, *, confirmed: bool) -> Re
     if not confirmed:
         if opening.event_on > ask.today:
             return _asking(ask, said, "refused-future", day=opening.event_on)
+        await cases.may_open(ask.actor, law, opening)
         clocks = cases.worked_out(law, opening)
         head = ask.say("case-confirm-head", event=_event(ask, opening.duty), unit=unit.name, **_said(ask, opening))
         lines = [head, *(line for one in clocks for line in _clock(ask, one)), ask.say("case-confirm-foot")]
@@ -305,7 +304,8 @@ def clock_lines(ask: Ask, done: Recorded) -> list[str]:
 def _clock(ask: Ask, one: Started) -> list[str]:
     """A deadline with its grounds, and what it was before."""
     rule = cases.event_rule(one.duty)
-    citation = "\uff1b".join(ask.registry.citations(one.duty, rule.jurisdiction, short=True)[:2])
+    cited = "\uff1b".join(ask.registry.citations(one.duty, rule.jurisdiction, short=True)[:2])
+    citation = ask.say("case-ground", ground=cited) if cited else ""
     key = "case-return" if one.duty.code == cases.RETURNED else "case-right" if rule.lapses else "case-due"
     title = one.duty.title if ask.language == "zh" else one.duty.title_en
     if one.deadline.stop:

@@ -1,16 +1,17 @@
 """Which obligation a message is about: a button, a reply, #number, a list's number, or a title."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz import fuzz
 from rapidfuzz.distance import LCSseq
 
 from bot.conversation.ask import HOLDERS, Ask, Reply
+from bot.wording.events import case_named
 from bot.wording.grammar import HASH_NUMBER, LIST_NUMBER, clean, is_chinese, leading_numbers, read_numbers, split_title
 from duties.errors import RefusedError
 from duties.model import Obligation, Role, State
-from duties.store import reading
+from duties.store import case_rows, reading
 from duties.store.reading import Filter
 
 ALIKE = 60.0
@@ -54,9 +55,29 @@ async def meant(ask: Ask, command: str, candidates: Candidates) -> Found | Reply
             mention = (pattern is HASH_NUMBER, int(found[1]))
             return await mentioned(ask, [mention], ask.words[found.end() :].strip())
     known = await candidates()
+    number, rest = case_named(ask.words)
+    if number is not None:
+        return await _of_case(ask, command, (number, rest), known)
     if ask.reminded and not split_title(ask.words)[0]:
         known = [one for one in known if one.id in ask.listed] or known
     return _titled(ask, command, known)
+
+
+async def _of_case(ask: Ask, command: str, said: tuple[int, str], known: Sequence[Obligation]) -> Found | Reply:
+    """Those of a case that the command is for; where there is none, what it has: the command says why it cannot."""
+    number, rest = said
+    fitting = [one for one in known if one.term == case_rows.label(number)]
+    if not fitting:
+        ids = [clock.obligation_id for clock in await case_rows.clocks(number)]
+        if not ids:
+            raise RefusedError("refused-no-such-case", number=number)
+        found = await numbered(ask, ids, rest)
+        if isinstance(found, Reply):
+            return found
+        fitting = [one for one in found.obligations if one.unit_id in ask.units or ask.actor.supervises(one.unit_path)]
+        if not fitting:
+            return Found(found.obligations[:1], rest)
+    return _titled(replace(ask, words=rest), command, fitting)
 
 
 async def mentioned(ask: Ask, mentions: Sequence[tuple[bool, int]], rest: str) -> Found | Reply:

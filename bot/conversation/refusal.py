@@ -20,7 +20,7 @@ NAMED_BY = {
 SUPERVISORS_COULD = frozenset({
     "refused-own-work", "refused-waive-own", "refused-not-supervisor", "refused-post", "refused-partners-open",
     "refused-share-lead", "refused-share-planned", "refused-share-not-mine", "refused-share-released",
-    "refused-share-own",
+    "refused-share-own", "refused-case-supervisor",
 })  # fmt: skip
 PEOPLE = ("who", "heads", "both")
 """Facts that name people, of whom there may be none."""

@@ -11,6 +11,7 @@ from bot.wording import screen, shortened
 from bot.wording.grammar import LONGEST_TOPIC
 from bot.wording.groups import timing
 from duties import training
+from duties.cases import is_right
 from duties.evidence import lacking
 from duties.model import OPEN_STATES, Obligation, State
 from duties.obligations import Done
@@ -111,6 +112,7 @@ def item(ask: Ask, number: int, one: Obligation) -> str:
 def status(ask: Ask, one: Obligation) -> str:
     """When it is due and where it stands: how far that is while it is owed, when it was done once it is reported."""
     tally = ask.say("line-tally", tally=one.tally, target=one.target) if is_counted(ask.duty(one.duty)) else ""
+    tally += ask.say("line-right") if is_right(ask.registry, one.duty) else ""
     facts = ask.facts(one) | timing(one.due, one.stop, ask.today, ask.language)
     if one.state in OPEN_STATES:
         return ask.say("status", tally=tally, **facts)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from bot.wording.grammar import DAY, EDGES, NUMBER, read_day
+from bot.wording.grammar import DAY, EDGES, NUMBER, read_day, split_title
 
 EVENTS: dict[str, tuple[str, ...]] = {
     "opinion-letter-rectification": ("行政执法监督意见书", "监督意见书", "意见书", "opinion letter", "opinion"),
@@ -22,12 +22,16 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "assignment": ("交办事项", "交办", "assignment", "assign"),
 }
 """Every duty that an event starts; of several started by one event, the one it is named by."""
+ABOUT = frozenset({"assignment", "promptly"})
+"""Events that mean nothing without a word on what is to be done; that word may name another event."""
 CONFIRMATIONS = frozenset({"确认", "确认立案", "确定", "是", "是的", "对", "对的", "立案", "confirm", "yes"})
 
 PAUSE_ONLY = frozenset({"仅暂停", "只暂停", "不立案", "pause-only", "only"})
 """Words for a clock that stands without anybody being told to complete materials."""
 
 CASE_NUMBER = re.compile(r"(?:个案|案件|案|case)\s*#?\s*(\d{1,12})(?!\d)|(?<!\w)C(\d{1,12})(?!\w)", re.IGNORECASE)
+_CALLED = re.compile(r"[（(]?(?:个案\s*#?\s*(\d{1,12})(?!\d)|\bcase\s*#?\s*(\d{1,12})\b)[）)]?", re.IGNORECASE)
+"""A case as the name of an obligation ends with it. 案件 with a number may count cases."""
 _AT_FIRST = re.compile(r"#?(\d{1,12})(?![\d年月日/.-])")
 _BEFORE = r"(?:前|之前|以前|止|截止)"
 _DOING = r"(?:改正|完成|办结|报告|履行|答复)?"
@@ -90,6 +94,15 @@ def _with_days(text: str) -> str:
     return text if DAY.search(text) else _SHORT_DAY.sub(r"\1月\2日", text)
 
 
+def case_named(words: str) -> tuple[int | None, str]:
+    """The case that stands where an obligation is named, before any evidence; and the words without it."""
+    found = _CALLED.search(words)
+    if found is None or split_title(words[: found.start()])[1]:
+        return None, words
+    number = next(part for part in found.groups() if part)
+    return int(number), " ".join(f"{words[: found.start()]} {words[found.end() :]}".split())
+
+
 def _last(pattern: re.Pattern[str], text: str) -> tuple[re.Match[str] | None, str]:
     """The last match, and the text without any."""
     found = list(pattern.finditer(text))
@@ -97,8 +110,19 @@ def _last(pattern: re.Pattern[str], text: str) -> tuple[re.Match[str] | None, st
 
 
 def _event(text: str) -> tuple[str, str]:
-    """The duty whose word stands last in a text, and the text without it."""
+    """The duty whose word stands last in a text, and the text without it.
+
+    After one that wants a word on what is to be done, everything is that word.
+    """
     lowered, best = text.lower(), (-1, 0, "")
+    first = min(
+        (place, -len(word), duty)
+        for duty, words in (*EVENTS.items(), ("", ("",)))
+        for word in words
+        if (place := lowered.find(word) if word else len(text)) >= 0
+    )
+    if first[2] in ABOUT:
+        return first[2], f"{text[: first[0]]} {text[first[0] - first[1] :]}"
     for duty, words in EVENTS.items():
         for word in words:
             place = lowered.rfind(word)

@@ -9,7 +9,7 @@ from bot.store.queue import Owed
 from bot.wording import Language, say, short_day, shortened, term
 from bot.wording.groups import Row, briefly, ground, grouped, timing
 from bot.wording.screen import Piece, fits, fitted
-from duties.cases import RETURNED
+from duties.cases import RETURNED, is_right
 from duties.escalation import allowed
 from duties.model import Force, Stop
 from duties.paper import REPORTS
@@ -306,6 +306,8 @@ class NoticeWording:
             lines.append(say("item-ground", self.language, ground=named))
         if one.duty == RETURNED:
             lines.append(say("item-return", self.language, due=one.due))
+        elif is_right(self.registry, one.duty):
+            lines.append(say("item-right", self.language))
         if one.duty in REPORTS:
             lines.append(say("item-skeleton", self.language, id=one.obligation))
         if one.tone == "moved" and one.was_due not in (None, one.due) and not one.stop:

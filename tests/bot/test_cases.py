@@ -111,9 +111,29 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "个案", "没有办理中的个案"),
     ),
     "a letter is not opened by the unit it is for": (
-        (HEAD, OPEN, "请核对"),
-        (HEAD, "确认", "台账号"),
+        (HEAD, OPEN, "“意见书整改”的个案由监督员登记", "昌吉市司法局执法监督员", "台账号", "! 请核对"),
+        (HEAD, "确认", "! 已立案"),
+        (HEAD, "open opinion letter 2026-01-03", "opened and changed by a supervisor"),
+        (WATER, "立案 暂扣 1月3日", "“执法证件暂扣”的个案由监督员登记", "! 核验"),
         (SUPERVISOR, "个案", "没有办理中的个案"),
+    ),
+    "an obligation is called by its case": (
+        (SUPERVISOR, OPEN, "请核对"),
+        (SUPERVISOR, "确认", "已立案：个案1"),
+        (HEAD, "立案 行政处罚 1月3日作出", "请核对"),
+        (HEAD, "确认", "已立案：个案2"),
+        (HEAD, "立案 行政处罚 1月4日作出", "请核对"),
+        (HEAD, "确认", "已立案：个案3"),
+        (OFFICER, "签收 个案3", "已签收", "（个案3）"),
+        (OFFICER, "签收 许可处罚决定公示（个案2）", "已签收", "（个案2）"),
+        (OFFICER, "签收 个案2", "个案2", "无须", "! 序号"),
+        (OFFICER, "详情 个案1", "查看哪一项", "意见书整改", "意见书异议", "! 许可处罚"),
+        (OFFICER, "取消", "已取消"),
+        (OFFICER, "详情 意见书异议 个案1", "意见书异议（个案1）", "（权利，不提出即作罢）"),
+        (OFFICER, "detail case 3", "(case 3)"),
+        (WATER, "签收 个案1", "这是昌吉市城市管理局的任务", "! 意见书"),
+        (OFFICER, "完成 个案99 1月4日", "没有个案99"),
+        (OFFICER, "完成 个案2 1月4日 https://example.cn/2", "已报结", "（个案2）"),
     ),
     "what a unit does itself, it opens itself": (
         (HEAD, "立案 行政处罚 1月3日作出", "请核对", "许可处罚决定公示：2026年1月12日"),
@@ -123,6 +143,13 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "立案 交办 昌吉市水利局 限1月20日前", "要办什么事"),
         (SUPERVISOR, "清理执法台账", "请核对", "清理执法台账", "交办事项：2026年1月20日"),
         (SUPERVISOR, "确认", "已立案"),
+    ),
+    "what is assigned may name another event": (
+        (SUPERVISOR, "立案 交办 昌吉市水利局 整改行政处罚案卷 限1月20日前", "监督员交办", "整改行政处罚案卷",
+         "交办事项：2026年1月20日（周二）前，自2026年1月5日（周一）起算\n", "! （）"),
+        (SUPERVISOR, "确认", "已立案：个案1", "! （）"),
+        (HEAD, "立案 及时 1月3日", "要办什么事"),
+        (HEAD, "公布行政处罚结果", "请核对", "公布行政处罚结果", "及时类事项：2026年1月8日", "! 许可处罚决定公示"),
     ),
     "the same event twice": (
         (SUPERVISOR, OPEN, "请核对"),
@@ -349,6 +376,12 @@ async def test_a_right_is_not_sent_back_when_its_day_has_passed(talk: Talk) -> N
             (SUPERVISOR, f"退回 #{row['id']} 不完整", "不能退回"),
         )
     )
+
+
+async def test_a_reminder_of_a_right_says_that_it_need_not_be_used(talk: Talk) -> None:
+    await talk.hold(((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案"), (CLOCK, "2026-01-05 10:00")))
+    told = next(one.text for one in reversed(talk.told(OFFICER)) if "意见书异议" in one.text)
+    assert told.count("这是权利：不提出的，过期作罢，不算逾期") == 1
 
 
 async def test_a_right_that_was_not_used_says_so_in_words(talk: Talk) -> None:
