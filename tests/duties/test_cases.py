@@ -115,7 +115,7 @@ async def test_the_same_event_is_opened_once(units: dict[str, int]) -> None:
 async def test_a_letter_is_opened_by_its_supervisor_what_a_unit_does_by_the_unit_too(units: dict[str, int]) -> None:
     with pytest.raises(RefusedError) as refused:
         await opened(units, actor=head(units))
-    assert refused.value.key == "refused-own-work"
+    assert refused.value.key == "refused-case-supervisor"
     assert (await opened(units, "licence-penalty-publication", actor=head(units))).case.unit_id == units["water"]
     with pytest.raises(RefusedError):
         await opened(units, "licence-penalty-publication", actor=head(units), unit="justice")
