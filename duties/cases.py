@@ -113,7 +113,10 @@ def worked_out(law: Law, opening: Opening, pauses: Sequence[Spell] = ()) -> list
 async def may_open(actor: Actor, law: Law, opening: Opening) -> Duty:
     """The duty a case is led by; refused to who may not open it."""
     lead = started_by(law.registry, opening.duty)[0]
-    _may_open(actor, lead, await _unit(opening.unit_id), "case")
+    unit = await _unit(opening.unit_id)
+    _may_open(actor, lead, unit, "case")
+    if lead.code in FOLLOWED_BY.values() and not await reading.is_supervising(unit.id):
+        raise RefusedError("refused-case-review", unit=unit.name, duty=lead.code, unit_id=unit.id)
     return lead
 
 

@@ -30,7 +30,7 @@ from duties.store import (
     statements,
 )
 from duties.store.database import Rows
-from duties.store.share_rows import TAKEN_BACK, Change
+from duties.store.share_rows import TAKEN_BACK, Change, Share
 
 HOLDERS = (Role.HEAD, Role.OFFICER)
 HEAD_ONLY = (Role.HEAD,)
@@ -116,7 +116,16 @@ async def must_be_answered(one: Obligation) -> None:
     """Refuse while a co-responsible unit has not answered: each must, before the lead may report."""
     if missing := await share_rows.unanswered(one.id):
         since = [(share.unit, share.since) for share in missing]
-        raise RefusedError("refused-partners-open", number=one.id, n=len(missing), missing=since, unit_id=one.unit_id)
+        raise RefusedError(
+            "refused-partners-open", number=one.id, n=len(missing), missing=since, unit_id=one.unit_id,
+            below=await overseen_with(one, missing),
+        )  # fmt: skip
+
+
+async def overseen_with(one: Obligation, missing: Sequence[Share]) -> list[int]:
+    """The units whose supervisors may let partners off: the lead, but nobody lets off their own unit."""
+    supervising = await reading.supervisor_of(one.unit_id)
+    return sorted({share.unit_id if share.unit_id == supervising else one.unit_id for share in missing})
 
 
 async def count(

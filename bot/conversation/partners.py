@@ -21,7 +21,7 @@ from bot.wording.grammar import (
 from bot.wording.groups import timing
 from duties import shares, undoing
 from duties.model import OPEN_SHARES, OPEN_STATES, Obligation, Role, ShareState, State
-from duties.obligations import Done
+from duties.obligations import Done, overseen_with
 from duties.shares import Part
 from duties.store import reading, share_rows
 from duties.store.share_rows import Share
@@ -236,7 +236,7 @@ async def awaited(ask: Ask, one: Obligation) -> list[str]:
         return []
     zone = ask.at.now.tzinfo
     names = [ask.say("share-missing", unit=each.unit, since=each.since.astimezone(zone).date()) for each in missing]
-    who = await people.supervisors_over(one.unit_id, ask.today) or ask.say("who-nobody")
+    who = await people.supervisors_over(await overseen_with(one, missing), ask.today) or ask.say("who-nobody")
     return [ask.say("share-awaited", n=len(missing), missing=names, who=who, id=one.id)]
 
 

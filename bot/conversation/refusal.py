@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from bot.conversation.ask import HOLDERS, Ask
 from bot.store import people
@@ -70,13 +70,14 @@ async def told(ask: Ask, command: str, refusal: RefusedError) -> str:
     """Say why, and who could; keep it in the ledger of the unit it was about."""
     facts = dict(refusal.facts)
     unit = facts.pop("unit_id", None)
+    below = cast("list[int]", facts.pop("below", None)) or [_unit(unit, ask.actor)]
     if refusal.key == "refused-state":
         facts["by"] = await brought(ask, int(str(facts["number"])), moved)
     elif refusal.key == "refused-answered":
         number = int(str(facts["number"]))
         facts["by"] = await brought(ask, int(str(facts.pop("obligation"))), lambda said: _answers(said, number))
     if refusal.key in SUPERVISORS_COULD:
-        facts["who"] = await people.supervisors_over(_unit(unit, ask.actor), ask.today)
+        facts["who"] = await people.supervisors_over(below, ask.today)
     entry = await keep(ask.actor, command, refusal, ask.at)
     return "\n".join([ask.say(refusal.key, **_said(ask, facts)), ask.say("refused-recorded", entry=entry)])
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import secrets
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -181,15 +182,16 @@ async def code_of(person: int) -> str:
     return str(row["code"])
 
 
-async def supervisors_over(unit: int, today: date) -> list[str]:
-    """Who verifies what a unit reports, by name."""
+async def supervisors_over(units: Iterable[int], today: date) -> list[str]:
+    """Who verifies what units report, by name."""
+    below = ", ".join(str(int(unit)) for unit in units)
     rows = await fetch(
-        """
+        f"""
         SELECT DISTINCT n.name FROM unit u JOIN post p ON p.unit_id = u.supervisor_id AND p.role = 'supervisor'
         JOIN person n ON n.id = p.person_id
-        WHERE u.id = :unit
+        WHERE u.id IN ({below})
           AND (p.since IS NULL OR p.since <= :today) AND (p.until IS NULL OR p.until >= :today) ORDER BY n.name
         """,
-        unit=unit, today=today,
+        today=today,
     )  # fmt: skip
     return [row["name"] for row in rows]

@@ -188,6 +188,11 @@ async def supervisor_of(number: int) -> int | None:
     return int(row["supervisor_id"]) if row["supervisor_id"] is not None else None
 
 
+async def is_supervising(number: int) -> bool:
+    """Whether some unit is supervised by it."""
+    return bool(await fetch("SELECT 1 FROM unit WHERE supervisor_id = :id LIMIT 1", id=number))
+
+
 async def overseen(number: int) -> str | None:
     """The path of the subtree that a unit's supervisor looks after."""
     rows = await fetch(

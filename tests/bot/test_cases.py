@@ -117,6 +117,13 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (WATER, "立案 暂扣 1月3日", "“执法证件暂扣”的个案由监督员立案", "! 核验"),
         (SUPERVISOR, "个案", "没有办理中的个案"),
     ),
+    "a review is for the office that is asked for it": (
+        (OFFICER, "立案 复查申请 1月4日", "“复查答复”由收到复查申请的监督机关办理", "完成 意见书异议", "! 请核对"),
+        (OFFICER, "open objection 2026-01-04", "supervises nobody", "done objection"),
+        (SUPERVISOR, "立案 复查申请 城管局 1月4日", "由收到复查申请的监督机关办理"),
+        ("cjs-justice-officer", "立案 复查申请 1月4日", "请核对", "复查答复"),
+        ("cjs-justice-officer", "确认", "已立案"),
+    ),
     "an obligation is called by its case": (
         (SUPERVISOR, OPEN, "请核对"),
         (SUPERVISOR, "确认", "已立案：个案1"),

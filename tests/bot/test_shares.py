@@ -123,6 +123,12 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
         (SUPERVISOR, "release partner #{report} 水利局 no water involved", "Partner released"),
         (HEAD, "done #{report}", "Reported"),
     ),
+    "who may let the supervising bureau off is not of that bureau": (
+        (SUPERVISOR, "配合 #{report} 昌吉市司法局", "已指定配合"),
+        (HEAD, "完成 #{report}", "昌吉州司法局执法监督员回复“免配合", "! 昌吉市司法局执法监督员"),
+        (HEAD, f"完成 #{{report}} {SHOWN}", "昌吉州司法局执法监督员回复“免配合", "! 昌吉市司法局执法监督员"),
+        ("cjz-justice-supervisor", "免配合 #{report} 昌吉市司法局 已会商", "已免配合"),
+    ),
     "who may name a partner, and whom": (
         (OFFICER, "配合 #{report} 水利局", "负责人（昌吉市城管局负责人）", "昌吉市司法局执法监督员"),
         (WATER_HEAD, "配合 #{report} 水利局", "由牵头单位昌吉市城市管理局的负责人"),
