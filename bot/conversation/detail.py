@@ -156,7 +156,7 @@ def _entry(ask: Ask, row: dict[str, Any]) -> str:
 
 
 def _who(ask: Ask, said: dict[str, Any]) -> str:
-    name = str(said.get("name", ""))
+    name = str(said.get("name") or ask.say("detail-system"))
     return ask.say("detail-for", name=name, whose=said["for"]) if said.get("for") else name
 
 

@@ -253,6 +253,14 @@ DIALOGUES: dict[str, tuple[Row, ...]] = {
 }  # fmt: skip
 
 
+async def test_what_no_person_did_is_the_systems(talk: Talk) -> None:
+    await talk.hold(
+        ((SUPERVISOR, OPEN, "请核对"), (SUPERVISOR, "确认", "已立案"), (SUPERVISOR, "撤案 1 误立", "已撤案"))
+    )
+    row, *_ = await fetch("SELECT id FROM obligation WHERE state = 'cancelled' ORDER BY id")
+    assert "2026年1月4日 10:00 系统 取消（台账号" in await talk.say(SUPERVISOR, f"详情 #{row['id']}")
+
+
 @pytest.mark.parametrize("name", DIALOGUES)
 async def test_dialogue(talk: Talk, name: str) -> None:
     await talk.hold(DIALOGUES[name])
