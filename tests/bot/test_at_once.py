@@ -120,7 +120,7 @@ async def test_a_request_is_answered_once(talk: Talk, said: Both) -> None:
     assert sorted(done) == [False, True], answers
     (second,) = [answer for answer, first in zip(answers, done, strict=True) if not first]
     assert "未作改动" in second
-    assert "2026-01-04 10:00）" in second
+    assert "2026年1月4日 10:00）" in second
     (row,) = await fetch("SELECT state FROM request")
     assert await state(talk, "report") == ("waived" if row["state"] == "granted" else "pending")
     assert len(await acts(talk, "report")) == 2
